@@ -1,0 +1,242 @@
+//! What the writer keeps in memory: a mirror of hot rows, and a way back when a transaction fails.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bucketbell_event::Sequencer;
+use bucketbell_rule::{CompiledRules, RuleId};
+use rusqlite::{Connection, params};
+use tokio::sync::mpsc;
+
+use super::rows::{signed, unsigned};
+use crate::{Clock, DueDelivery, EndpointId, Instance, Number, Signal, StoreError};
+
+/// Compiled rules kept for this many buckets; one more starts the cache anew.
+const COMPILED_MAX: usize = 10_000;
+/// Bucket rows kept by name, likewise.
+const BUCKETS_MAX: usize = 10_000;
+
+/// Row id of a bucket.
+pub(super) type BucketRow = i64;
+
+/// A live bucket, as a write needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BucketEntry {
+    pub row: BucketRow,
+    pub owner_name: String,
+}
+
+/// The state of one endpoint: the row's columns, and what only the writer knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Slot {
+    pub rule: RuleId,
+    pub owner: Option<i64>,
+    pub numbered_to: Number,
+    pub taken_to: Number,
+    /// Deliveries owed, in whatever state.
+    pub owed: u64,
+    /// Disabled, paused or removed: nothing is handed out.
+    pub held: bool,
+    /// How many fresh deliveries the owner wants handed over at once.
+    pub credit: usize,
+}
+
+/// How far the undo list had come: where a job began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    undo: usize,
+    signals: usize,
+    handed: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Memory {
+    clock: HybridClock,
+    slots: HashMap<EndpointId, Slot>,
+    compiled: HashMap<Option<BucketRow>, Arc<CompiledRules<EndpointId>>>,
+    buckets: HashMap<String, Arc<BucketEntry>>,
+    /// Slots as they were before this transaction touched them, oldest first. `None`: there was none.
+    undo: Vec<(EndpointId, Option<Slot>)>,
+    /// Deliveries of this transaction that are handed to the owner of their endpoint.
+    handed: Vec<(EndpointId, DueDelivery)>,
+    signals: Vec<Signal>,
+    instance: Option<(Instance, mpsc::UnboundedSender<Signal>)>,
+}
+
+/// The last sequencer given, and whether the `store` row knows it.
+#[derive(Default)]
+struct HybridClock {
+    last: u64,
+    written: u64,
+}
+
+impl Memory {
+    /// Reads the mirror from the tables.
+    pub fn load(connection: &Connection) -> Result<Self, StoreError> {
+        let clock: i64 = connection.query_row("SELECT clock_us FROM store", [], |row| row.get(0))?;
+        let mut memory =
+            Self { clock: HybridClock { last: unsigned(clock), written: unsigned(clock) }, ..Self::default() };
+        let mut statement = connection.prepare(
+            "SELECT e.id, e.rule_id, e.owner, e.numbered_to, e.taken_to,
+                    r.enabled = 0 OR r.paused = 1 OR r.removed_us IS NOT NULL,
+                    (SELECT count(*) FROM delivery d WHERE d.endpoint_id = e.id)
+             FROM endpoint e JOIN rule r ON r.id = e.rule_id",
+        )?;
+        let slots = statement.query_map([], |row| {
+            let slot = Slot {
+                rule: RuleId::from_bytes(row.get(1)?),
+                owner: row.get(2)?,
+                numbered_to: unsigned(row.get(3)?),
+                taken_to: unsigned(row.get(4)?),
+                held: row.get(5)?,
+                owed: unsigned(row.get(6)?),
+                credit: 0,
+            };
+            Ok((EndpointId(row.get(0)?), slot))
+        })?;
+        memory.slots = slots.collect::<Result<_, _>>()?;
+        drop(statement);
+        Ok(memory)
+    }
+
+    /// Returns the next place in the ledger's hybrid clock: never the same twice, never going back, also over restarts.
+    pub fn tick(&mut self, clock: &dyn Clock) -> Sequencer {
+        let next = Sequencer::from_u64(self.clock.last).next(clock.now());
+        self.clock.last = next.as_u64();
+        next
+    }
+
+    /// Returns a slot to change. What it was comes back if the transaction fails.
+    pub fn slot_mut(&mut self, endpoint: EndpointId) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(&endpoint)?;
+        self.undo.push((endpoint, Some(slot.clone())));
+        Some(slot)
+    }
+
+    pub fn slots(&self) -> impl Iterator<Item = (EndpointId, &Slot)> {
+        self.slots.iter().map(|(id, slot)| (*id, slot))
+    }
+
+    pub fn insert_slot(&mut self, endpoint: EndpointId, slot: Slot) {
+        self.undo.push((endpoint, None));
+        self.slots.insert(endpoint, slot);
+    }
+
+    pub fn remove_slot(&mut self, endpoint: EndpointId) {
+        if let Some(slot) = self.slots.remove(&endpoint) {
+            self.undo.push((endpoint, Some(slot)));
+        }
+    }
+
+    pub fn compiled(&self, bucket: Option<BucketRow>) -> Option<Arc<CompiledRules<EndpointId>>> {
+        self.compiled.get(&bucket).cloned()
+    }
+
+    pub fn keep_compiled(&mut self, bucket: Option<BucketRow>, rules: Arc<CompiledRules<EndpointId>>) {
+        if self.compiled.len() >= COMPILED_MAX {
+            self.compiled.clear();
+        }
+        self.compiled.insert(bucket, rules);
+    }
+
+    pub fn forget_compiled(&mut self, bucket: Option<BucketRow>) {
+        self.compiled.remove(&bucket);
+    }
+
+    pub fn bucket(&self, name: &str) -> Option<Arc<BucketEntry>> {
+        self.buckets.get(name).cloned()
+    }
+
+    pub fn keep_bucket(&mut self, name: &str, entry: Arc<BucketEntry>) {
+        if self.buckets.len() >= BUCKETS_MAX {
+            self.buckets.clear();
+        }
+        self.buckets.insert(name.to_owned(), entry);
+    }
+
+    pub fn forget_bucket(&mut self, name: &str) {
+        self.buckets.remove(name);
+    }
+
+    /// Makes `signals` the one that is told of commits.
+    pub fn attach(&mut self, instance: Instance, signals: mpsc::UnboundedSender<Signal>) {
+        self.instance = Some((instance, signals));
+    }
+
+    /// Returns the epoch of the joined instance, which owns every new endpoint.
+    pub fn epoch(&self) -> Option<i64> {
+        self.instance.as_ref().map(|(instance, _)| instance.epoch)
+    }
+
+    pub fn queue_signal(&mut self, signal: Signal) {
+        self.signals.push(signal);
+    }
+
+    /// Hands a delivery over with the commit of its event (B5).
+    pub fn hand(&mut self, endpoint: EndpointId, delivery: DueDelivery) {
+        self.handed.push((endpoint, delivery));
+    }
+
+    pub fn mark(&self) -> Mark {
+        Mark { undo: self.undo.len(), signals: self.signals.len(), handed: self.handed.len() }
+    }
+
+    /// Goes back to the mark. What was cached since may have been read from rows that are no more.
+    pub fn forget_since(&mut self, mark: Mark) {
+        for (endpoint, before) in self.undo.drain(mark.undo..).rev() {
+            match before {
+                Some(slot) => self.slots.insert(endpoint, slot),
+                None => self.slots.remove(&endpoint),
+            };
+        }
+        self.signals.truncate(mark.signals);
+        self.handed.truncate(mark.handed);
+        self.compiled.clear();
+        self.buckets.clear();
+    }
+
+    pub fn forget_all(&mut self) {
+        self.forget_since(Mark { undo: 0, signals: 0, handed: 0 });
+        // The clock may stand still in the table: what it gave is given all the same.
+        self.clock.written = 0;
+    }
+
+    /// Writes what this transaction changed here into its rows: once for each endpoint, whatever the number of jobs.
+    pub fn write_back(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        if self.clock.written != self.clock.last {
+            connection
+                .prepare_cached("UPDATE store SET clock_us = ?1 WHERE one = 1")?
+                .execute([signed(self.clock.last)])?;
+        }
+        let mut touched: Vec<EndpointId> = self.undo.iter().map(|(endpoint, _)| *endpoint).collect();
+        touched.sort_unstable();
+        touched.dedup();
+        let mut update = connection
+            .prepare_cached("UPDATE endpoint SET owner = ?2, numbered_to = ?3, taken_to = ?4 WHERE id = ?1")?;
+        for endpoint in touched {
+            if let Some(slot) = self.slots.get(&endpoint) {
+                update.execute(params![endpoint.0, slot.owner, signed(slot.numbered_to), signed(slot.taken_to)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what the transaction did, and tells the joined instance of it.
+    pub fn keep(&mut self) {
+        self.undo.clear();
+        self.clock.written = self.clock.last;
+        let mut handed: Vec<(EndpointId, Vec<DueDelivery>)> = Vec::new();
+        for (endpoint, delivery) in self.handed.drain(..) {
+            match handed.iter_mut().find(|(id, _)| *id == endpoint) {
+                Some((_, due)) => due.push(delivery),
+                None => handed.push((endpoint, vec![delivery])),
+            }
+        }
+        let committed = handed.into_iter().map(|(endpoint, due)| Signal::Committed { endpoint, due });
+        for signal in committed.chain(self.signals.drain(..)) {
+            if let Some((_, instance)) = &self.instance {
+                // The receiver is gone when the sender has stopped: what is owed stands in the tables.
+                let _ = instance.send(signal);
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Opening: lock the folder, set the connection up, migrate, check the master key.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use uuid::Uuid;
+
+use crate::{Clock, MasterKey, Sealer, StoreError, StoreId};
+
+/// The migrations in their order; `PRAGMA user_version` counts those that were applied.
+const MIGRATIONS: &[&str] = &[include_str!("schema/0001_first.sql")];
+const KEY_CHECK: &str = "this ledger opens with this master key";
+
+/// Where the ledger is and what it needs.
+pub struct Config {
+    /// The database file. Its folder must exist; `<path>.lock` beside it keeps a second process out.
+    pub path: PathBuf,
+    pub master_key: MasterKey,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The ledger as it was found or made.
+pub(super) struct Opened {
+    pub connection: Connection,
+    pub lock: File,
+    pub store_id: StoreId,
+}
+
+pub(super) fn open(config: &Config, sealer: &Sealer) -> Result<Opened, StoreError> {
+    let lock = lock(&config.path)?;
+    let mut connection = connect(&config.path)?;
+    migrate(&mut connection)?;
+    let store_id = identify(&connection, config.clock.as_ref(), sealer)?;
+    Ok(Opened { connection, lock, store_id })
+}
+
+/// Takes the lock that lives as long as the file handle: the system releases it however the process ends.
+fn lock(database: &Path) -> Result<File, StoreError> {
+    let path = database.with_extension("lock");
+    let folder = database.parent().unwrap_or(database).display().to_string();
+    let unusable = |error: std::io::Error| StoreError::ReadOnly(format!("{}: {error}", path.display()));
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: folder }),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+/// Opens the connection that writes.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    // The page size must be set before the log exists, incremental vacuum before the first table. FULL: the log is
+    // synced at every commit, so what was answered survives a loss of power. Checkpoints are `checkpoint`'s work.
+    connection.execute_batch(
+        "PRAGMA page_size = 4096;
+         PRAGMA auto_vacuum = INCREMENTAL;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = 0;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -32768;
+         PRAGMA busy_timeout = 5000;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(96);
+    Ok(connection)
+}
+
+/// Opens a connection that can only read.
+pub(super) fn connect_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096; PRAGMA busy_timeout = 5000;")?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// Applies the migrations that are missing, each in a transaction with its count (Y1).
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::TooNew { found, known });
+    }
+    for (applied, migration) in (1i64..).zip(MIGRATIONS).filter(|(applied, _)| *applied > found) {
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", applied)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Makes the `store` row of a new ledger, or checks the key against the one that stands.
+fn identify(connection: &Connection, clock: &dyn Clock, sealer: &Sealer) -> Result<StoreId, StoreError> {
+    let stored: Option<([u8; 16], Vec<u8>)> =
+        connection.query_row("SELECT id, key_check FROM store", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    if let Some((id, check)) = stored {
+        sealer.open("store", "key_check", &check)?;
+        return Ok(StoreId(Uuid::from_bytes(id)));
+    }
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| StoreError::Database(format!("no randomness: {error}")))?;
+    let id = uuid::Builder::from_random_bytes(random).into_uuid();
+    connection.execute(
+        "INSERT INTO store (one, id, clock_us, rules_version, key_check) VALUES (1, ?1, ?2, 0, ?3)",
+        params![id.as_bytes(), clock.now().as_micros(), sealer.seal("store", "key_check", KEY_CHECK.as_bytes())?],
+    )?;
+    Ok(StoreId(id))
+}
