@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bucketbell_event::Timestamp;
-use bucketbell_ledger::{DeadReason, DueDelivery, Endpoint, EndpointId, SettleError, Settlement, Taken};
+use bucketbell_ledger::{DeadReason, DueDelivery, Endpoint, EndpointId, SettleError, Settlement, StoreError, Taken};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -20,6 +20,9 @@ use crate::{
 /// Wait before a settle that failed is tried again, and the longest such wait.
 const SETTLE_RETRY: Duration = Duration::from_millis(200);
 const SETTLE_RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// A courier that was told nothing looks after this time. Only the safety net: commits and due retries wake it (B5).
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// What the dispatcher tells a courier.
 pub(crate) enum Note {
@@ -52,6 +55,7 @@ pub(crate) struct Courier {
     /// Ask the ledger for more although there is nothing to settle.
     look: bool,
     next_due: Option<Timestamp>,
+    look_at: Instant,
     settle_wait: Duration,
     not_before: Option<Instant>,
     /// No more is taken or sent: the engine stops, or the rule is gone.
@@ -79,6 +83,7 @@ impl Courier {
             settling: None,
             look: true,
             next_due: None,
+            look_at: Instant::now() + LOOK_EVERY,
             settle_wait: SETTLE_RETRY,
             not_before: None,
             closing: false,
@@ -108,7 +113,7 @@ impl Courier {
                     deadline = Some(stopped.ok().and_then(|at| *at).unwrap_or_else(Instant::now));
                     self.closing = true;
                 }
-                () = until(wake) => self.woken(),
+                () = tokio::time::sleep_until(wake) => self.woken(),
                 () = until(deadline) => return self.give_up(),
             }
         }
@@ -193,9 +198,12 @@ impl Courier {
     fn noted(&mut self, note: Note) {
         match note {
             Note::Due(due) => self.enqueue(due),
-            Note::Changed(endpoint) if *endpoint == self.endpoint => {}
             Note::Changed(endpoint) => {
-                self.look |= self.endpoint.held && !endpoint.held;
+                // Also when it reads the same: a pause that was taken back meanwhile cost the credit.
+                self.look = true;
+                if *endpoint == self.endpoint {
+                    return;
+                }
                 self.prepared = Arc::new(Prepared::new(&endpoint));
                 if endpoint.label != self.endpoint.label {
                     self.figures = Arc::new(Figures::new(&endpoint));
@@ -213,6 +221,7 @@ impl Courier {
     /// Tells the ledger what came of what was sent, and how much more there is room for, in one transaction.
     fn settle(&mut self) {
         self.look = false;
+        self.look_at = Instant::now() + LOOK_EVERY;
         self.next_due = None;
         let room = self.slots() * (1 + self.shared.config.ahead);
         let waits = self.closing || self.endpoint.held;
@@ -255,13 +264,16 @@ impl Courier {
     }
 
     /// Returns when there is something to do although nothing came in.
-    fn wake_at(&self) -> Option<Instant> {
+    fn wake_at(&self) -> Instant {
+        if let Some(usable) = self.not_before {
+            // Whatever is due waits for the ledger to be usable again.
+            return usable;
+        }
         let due = self.next_due.filter(|_| !self.closing).map(|due| {
             // A millisecond more: timers are coarse, and one that is early finds nothing due.
             Instant::now() + due.since(self.shared.clock.now()) + Duration::from_millis(1)
         });
-        // Whatever is due waits for the ledger to be usable again.
-        self.not_before.or(due)
+        due.map_or(self.look_at, |due| due.min(self.look_at))
     }
 
     fn woken(&mut self) {
@@ -293,7 +305,7 @@ async fn answered(settling: &mut Option<Settling>) -> Settled {
     let Some(handle) = settling else { return std::future::pending().await };
     match handle.await {
         Ok(settled) => settled,
-        Err(error) => (Vec::new(), Err(SettleError::Store(error.to_string()))),
+        Err(error) => (Vec::new(), Err(StoreError::Database(error.to_string()).into())),
     }
 }
 

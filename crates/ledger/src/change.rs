@@ -12,6 +12,10 @@ pub struct Change {
 }
 
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the common one: a box would cost every put an allocation"
+)]
 pub enum ChangeKind {
     CreateBucket {
         name: String,
@@ -63,7 +67,8 @@ pub enum WritePrecondition {
 /// The change and its events are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
-    /// Place of the change in the ledger's clock; of a put, the new version's.
+    /// Place of the change in the ledger's clock; of a put, the new version's. What changed nothing has the place of the
+    /// change before it.
     pub sequencer: Sequencer,
     /// The stored events that the change raised (X11). Empty when nobody wants them (B1).
     pub events: Vec<EventId>,

@@ -3,7 +3,7 @@
 use bucketbell_rule::RuleId;
 
 /// The store itself failed, or is not usable. Nothing of the call was written, unless it says so.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// No room left on the device. Nothing was written; free space and try again.
@@ -85,12 +85,6 @@ pub enum SettleError {
     /// The endpoint is gone with its rule.
     #[error("the endpoint no longer exists")]
     Gone,
-    #[error("failed to settle: {0}")]
-    Store(String),
-}
-
-impl From<StoreError> for SettleError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error.to_string())
-    }
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }

@@ -113,13 +113,15 @@ pub trait Ledger: Send + Sync + 'static {
     // ---- blobs and upkeep ----------------------------------------------------------------------------------------
 
     /// Journals the name of a blob before its first byte is written, so that what a crash leaves behind can be found.
+    /// What is staged before [`Ledger::join`] counts as left by an earlier instance from the join on.
     async fn stage_blob(&self, blob: BlobId) -> Result<(), StoreError>;
 
     /// Takes a staged blob that was removed again, or never written, out of the journal.
     async fn unstage_blob(&self, blob: BlobId) -> Result<(), StoreError>;
 
     /// Returns up to `max` blobs that may be removed: staged by an instance that is no more, or unreferenced for longer
-    /// than `unreferenced_for` (Y2). Only the blob store decides whether there are bytes.
+    /// than `unreferenced_for` (Y2). From then on a commit of one is [`CommitError::BlobGone`], so its bytes can go (OB-2).
+    /// Only the blob store decides whether there are bytes.
     async fn removable_blobs(
         &self,
         unreferenced_for: std::time::Duration,

@@ -124,11 +124,11 @@ impl Tx<'_> {
 
     fn delete_object(&mut self, delete: DeleteObject, origin: Origin) -> Result<Committed, CommitError> {
         let bucket = self.live_bucket(&delete.bucket)?;
-        let sequencer = self.memory.tick(self.clock);
-        // Deleting what does not exist changes nothing, so there is nothing to tell.
+        // Deleting what does not exist changes nothing: there is nothing to tell, nor to sync.
         let Some(current) = self.current(&bucket, &delete.key)? else {
-            return Ok(Committed { sequencer, events: Vec::new() });
+            return Ok(Committed { sequencer: self.memory.last(), events: Vec::new() });
         };
+        let sequencer = self.memory.tick(self.clock);
         self.release(&current, sequencer.timestamp())?;
         self.run(
             "DELETE FROM object WHERE bucket_id = ?1 AND key = ?2 AND rank = 0",
@@ -228,10 +228,9 @@ impl Tx<'_> {
 fn check(precondition: &WritePrecondition, current: Option<&Current>) -> Result<(), CommitError> {
     match (precondition, current) {
         (WritePrecondition::None, _) | (WritePrecondition::Absent, None) => Ok(()),
-        (WritePrecondition::Absent, Some(_)) => Err(CommitError::PreconditionFailed),
         (WritePrecondition::Matches(_), None) => Err(CommitError::NoSuchKey),
         (WritePrecondition::Matches(etag), Some(current)) if etag == "*" || *etag == current.etag => Ok(()),
-        (WritePrecondition::Matches(_), Some(_)) => Err(CommitError::PreconditionFailed),
+        (WritePrecondition::Absent | WritePrecondition::Matches(_), Some(_)) => Err(CommitError::PreconditionFailed),
     }
 }
 

@@ -40,12 +40,20 @@ pub(super) struct Slot {
     pub credit: usize,
 }
 
+impl Slot {
+    /// Returns what stands in the endpoint's row.
+    const fn columns(&self) -> (Option<i64>, Number, Number) {
+        (self.owner, self.numbered_to, self.taken_to)
+    }
+}
+
 /// How far the undo list had come: where a job began.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
     undo: usize,
     signals: usize,
     handed: usize,
+    joined: usize,
 }
 
 #[derive(Default)]
@@ -56,11 +64,16 @@ pub(super) struct Memory {
     buckets: HashMap<String, Arc<BucketEntry>>,
     /// Slots as they were before this transaction touched them, oldest first. `None`: there was none.
     undo: Vec<(EndpointId, Option<Slot>)>,
-    /// Deliveries of this transaction that are handed to the owner of their endpoint.
-    handed: Vec<(EndpointId, DueDelivery)>,
+    /// Deliveries of this transaction that are handed to the owner of their endpoint, by that owner's epoch.
+    handed: Vec<(Option<i64>, EndpointId, DueDelivery)>,
     signals: Vec<Signal>,
-    instance: Option<(Instance, mpsc::UnboundedSender<Signal>)>,
+    instance: Option<Joined>,
+    /// Who was joined before each join of this transaction, oldest first.
+    undo_instance: Vec<Option<Joined>>,
 }
+
+/// The joined instance, and where it is told of commits.
+type Joined = (Instance, mpsc::UnboundedSender<Signal>);
 
 /// The last sequencer given, and whether the `store` row knows it.
 #[derive(Default)]
@@ -105,6 +118,11 @@ impl Memory {
         next
     }
 
+    /// Returns the last place given.
+    pub fn last(&self) -> Sequencer {
+        Sequencer::from_u64(self.clock.last)
+    }
+
     /// Returns a slot to change. What it was comes back if the transaction fails.
     pub fn slot_mut(&mut self, endpoint: EndpointId) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(&endpoint)?;
@@ -114,6 +132,10 @@ impl Memory {
 
     pub fn slots(&self) -> impl Iterator<Item = (EndpointId, &Slot)> {
         self.slots.iter().map(|(id, slot)| (*id, slot))
+    }
+
+    pub fn all_slots(&self) -> Vec<(EndpointId, Slot)> {
+        self.slots.iter().map(|(id, slot)| (*id, slot.clone())).collect()
     }
 
     pub fn insert_slot(&mut self, endpoint: EndpointId, slot: Slot) {
@@ -157,9 +179,10 @@ impl Memory {
         self.buckets.remove(name);
     }
 
-    /// Makes `signals` the one that is told of commits.
+    /// Makes `signals` the one that is told of commits. The one before comes back if the transaction fails.
     pub fn attach(&mut self, instance: Instance, signals: mpsc::UnboundedSender<Signal>) {
-        self.instance = Some((instance, signals));
+        let before = self.instance.replace((instance, signals));
+        self.undo_instance.push(before);
     }
 
     /// Returns the epoch of the joined instance, which owns every new endpoint.
@@ -173,14 +196,20 @@ impl Memory {
 
     /// Hands a delivery over with the commit of its event (B5).
     pub fn hand(&mut self, endpoint: EndpointId, delivery: DueDelivery) {
-        self.handed.push((endpoint, delivery));
+        self.handed.push((self.epoch(), endpoint, delivery));
     }
 
     pub fn mark(&self) -> Mark {
-        Mark { undo: self.undo.len(), signals: self.signals.len(), handed: self.handed.len() }
+        Mark {
+            undo: self.undo.len(),
+            signals: self.signals.len(),
+            handed: self.handed.len(),
+            joined: self.undo_instance.len(),
+        }
     }
 
-    /// Goes back to the mark. What was cached since may have been read from rows that are no more.
+    /// Goes back to the mark. The caches stay: a job that writes rules or buckets reads none into them after that, so
+    /// what one cached before it failed is what the jobs before it left, and they stand.
     pub fn forget_since(&mut self, mark: Mark) {
         for (endpoint, before) in self.undo.drain(mark.undo..).rev() {
             match before {
@@ -190,12 +219,16 @@ impl Memory {
         }
         self.signals.truncate(mark.signals);
         self.handed.truncate(mark.handed);
-        self.compiled.clear();
-        self.buckets.clear();
+        for before in self.undo_instance.drain(mark.joined..).rev() {
+            self.instance = before;
+        }
     }
 
+    /// Goes back to before the transaction. What it cached may have been read from rows that are no more.
     pub fn forget_all(&mut self) {
-        self.forget_since(Mark { undo: 0, signals: 0, handed: 0 });
+        self.forget_since(Mark { undo: 0, signals: 0, handed: 0, joined: 0 });
+        self.compiled.clear();
+        self.buckets.clear();
         // The clock may stand still in the table: what it gave is given all the same.
         self.clock.written = 0;
     }
@@ -207,13 +240,18 @@ impl Memory {
                 .prepare_cached("UPDATE store SET clock_us = ?1 WHERE one = 1")?
                 .execute([signed(self.clock.last)])?;
         }
-        let mut touched: Vec<EndpointId> = self.undo.iter().map(|(endpoint, _)| *endpoint).collect();
-        touched.sort_unstable();
-        touched.dedup();
+        // The first entry of an endpoint is its slot as the row has it.
+        let mut touched: HashMap<EndpointId, Option<&Slot>> = HashMap::new();
+        for (endpoint, before) in &self.undo {
+            touched.entry(*endpoint).or_insert(before.as_ref());
+        }
         let mut update = connection
             .prepare_cached("UPDATE endpoint SET owner = ?2, numbered_to = ?3, taken_to = ?4 WHERE id = ?1")?;
-        for endpoint in touched {
-            if let Some(slot) = self.slots.get(&endpoint) {
+        for (endpoint, before) in touched {
+            // A `take` that found nothing changes only the credit: it must not cost an fsync.
+            if let Some(slot) = self.slots.get(&endpoint)
+                && before.is_none_or(|before| before.columns() != slot.columns())
+            {
                 update.execute(params![endpoint.0, slot.owner, signed(slot.numbered_to), signed(slot.taken_to)])?;
             }
         }
@@ -223,9 +261,15 @@ impl Memory {
     /// Keeps what the transaction did, and tells the joined instance of it.
     pub fn keep(&mut self) {
         self.undo.clear();
+        self.undo_instance.clear();
         self.clock.written = self.clock.last;
+        let epoch = self.epoch();
         let mut handed: Vec<(EndpointId, Vec<DueDelivery>)> = Vec::new();
-        for (endpoint, delivery) in self.handed.drain(..) {
+        for (owner, endpoint, delivery) in self.handed.drain(..) {
+            // Handed to an owner that lost the endpoint in this very transaction: its join recorded them as unknown.
+            if owner != epoch {
+                continue;
+            }
             match handed.iter_mut().find(|(id, _)| *id == endpoint) {
                 Some((_, due)) => due.push(delivery),
                 None => handed.push((endpoint, vec![delivery])),

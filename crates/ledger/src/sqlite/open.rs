@@ -4,6 +4,7 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -13,11 +14,13 @@ use crate::{Clock, MasterKey, Sealer, StoreError, StoreId};
 
 /// The migrations in their order; `PRAGMA user_version` counts those that were applied.
 const MIGRATIONS: &[&str] = &[include_str!("schema/0001_first.sql")];
+/// How long a connection waits for another's lock. Only the checkpoint thread ever holds one.
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
 const KEY_CHECK: &str = "this ledger opens with this master key";
 
 /// Where the ledger is and what it needs.
 pub struct Config {
-    /// The database file. Its folder must exist; `<path>.lock` beside it keeps a second process out.
+    /// The database file. Its folder must exist; a file with the extension `lock` beside it keeps a second process out.
     pub path: PathBuf,
     pub master_key: MasterKey,
     pub clock: Arc<dyn Clock>,
@@ -59,15 +62,22 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     connection.execute_batch(
         "PRAGMA page_size = 4096;
          PRAGMA auto_vacuum = INCREMENTAL;
-         PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA foreign_keys = ON;
          PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -32768;
-         PRAGMA busy_timeout = 5000;",
+         PRAGMA cache_size = -32768;",
     )?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    let journal: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if journal != "wal" {
+        // Some network file systems have no shared memory, and SQLite then keeps its old journal without an error.
+        return Err(StoreError::Database(format!(
+            "the file system of {} cannot hold a write-ahead log",
+            path.display()
+        )));
+    }
     connection.set_prepared_statement_cache_capacity(96);
     Ok(connection)
 }

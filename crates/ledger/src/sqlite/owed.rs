@@ -1,9 +1,9 @@
 //! What is owed: joining, taking, settling.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bucketbell_event::{Event, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params, types::ValueRef};
 use tokio::sync::mpsc;
 
 use super::{
@@ -16,6 +16,8 @@ use crate::{
     Settlement, Signal, StoreError, Taken,
 };
 
+/// How long a delivery waits whose event cannot be read: others must not wait for it, and nobody may forget it.
+const UNREADABLE_WAIT: Duration = Duration::from_secs(3600);
 /// Bytes of an excerpt that are kept.
 const EXCERPT_BYTES_MAX: usize = 1024;
 
@@ -170,15 +172,17 @@ impl Tx<'_> {
         numbered_to: Number,
     ) -> Result<Taken, SettleError> {
         let mut due = self.due_again(endpoint, free)?;
-        let room = free - due.len();
-        let mut fresh = if room > 0 && taken_to < numbered_to { self.fresh(endpoint, taken_to, room)? } else { vec![] };
-        let exhausted = fresh.len() < room;
-        let last = fresh.last().map(|delivery| delivery.number);
-        due.append(&mut fresh);
+        let mut taken_to = taken_to;
+        while due.len() < free && taken_to < numbered_to {
+            let room = free - due.len();
+            let mut fresh = self.fresh(endpoint, taken_to, room)?;
+            // Numbers beyond the last row, if any, belong to deliveries that are no more.
+            taken_to = if fresh.rows < room { numbered_to } else { fresh.last.unwrap_or(numbered_to) };
+            due.append(&mut fresh.due);
+        }
         let credit = free - due.len();
         if let Some(slot) = self.memory.slot_mut(endpoint) {
-            // Numbers beyond the last row, if any, belong to deliveries that are no more.
-            slot.taken_to = if room > 0 && exhausted { numbered_to } else { last.unwrap_or(taken_to) };
+            slot.taken_to = taken_to;
             slot.credit = credit;
         }
         Ok(Taken { due, next_due: next_due(self.connection, endpoint)? })
@@ -189,39 +193,71 @@ impl Tx<'_> {
             return Ok(Vec::new());
         }
         let due = self.deliveries(
-            "SELECT d.number, d.attempts, e.body FROM delivery d JOIN event e ON e.sequencer = d.event
-             WHERE d.endpoint_id = ?1 AND d.state = 1 AND d.due_us <= ?2 ORDER BY d.due_us LIMIT ?3",
+            endpoint,
+            "SELECT d.number, d.attempts, e.body FROM delivery d LEFT JOIN event e ON e.sequencer = d.event
+             WHERE d.endpoint_id = ?1 AND d.state = 1 AND d.due_us <= ?2 ORDER BY d.due_us, d.number LIMIT ?3",
             params![endpoint.0, self.clock.now().as_micros(), i64::try_from(max).unwrap_or(i64::MAX)],
         )?;
-        for delivery in &due {
+        for delivery in &due.due {
             self.run(
                 "UPDATE delivery SET state = 2 WHERE endpoint_id = ?1 AND number = ?2",
                 params![endpoint.0, signed(delivery.number)],
             )?;
         }
-        Ok(due)
+        Ok(due.due)
     }
 
-    fn fresh(&self, endpoint: EndpointId, taken_to: Number, max: usize) -> Result<Vec<DueDelivery>, StoreError> {
+    fn fresh(&self, endpoint: EndpointId, taken_to: Number, max: usize) -> Result<Batch, StoreError> {
         self.deliveries(
-            "SELECT d.number, d.attempts, e.body FROM delivery d JOIN event e ON e.sequencer = d.event
-             WHERE d.endpoint_id = ?1 AND d.number > ?2 ORDER BY d.number LIMIT ?3",
+            endpoint,
+            "SELECT d.number, d.attempts, e.body FROM delivery d LEFT JOIN event e ON e.sequencer = d.event
+             WHERE d.endpoint_id = ?1 AND d.number > ?2 AND d.state = 0 ORDER BY d.number LIMIT ?3",
             params![endpoint.0, signed(taken_to), i64::try_from(max).unwrap_or(i64::MAX)],
         )
     }
 
-    fn deliveries(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<DueDelivery>, StoreError> {
+    /// Reads deliveries with their events. One whose event is missing or not to be understood is set aside: it is neither
+    /// lost nor in the way of the others, and the log says so each time it comes up again.
+    fn deliveries(&self, endpoint: EndpointId, sql: &str, params: impl rusqlite::Params) -> Result<Batch, StoreError> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params)?;
-        let mut due = Vec::new();
+        let mut batch = Batch::default();
+        let mut unreadable = Vec::new();
         while let Some(row) = rows.next()? {
             let number = unsigned(row.get(0)?);
-            let body = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
-            let event: Event = parsed(serde_json::from_str(body), "event", "body", number)?;
-            due.push(DueDelivery { number, attempts: row.get(1)?, event: Arc::new(event) });
+            batch.rows += 1;
+            batch.last = Some(number);
+            match read_event(row.get_ref(2)?, number) {
+                Ok(event) => batch.due.push(DueDelivery { number, attempts: row.get(1)?, event: Arc::new(event) }),
+                Err(error) => {
+                    tracing::error!(endpoint.id = endpoint.0, delivery.number = number, error = %error, "a delivery cannot be sent: it is looked at again in an hour");
+                    unreadable.push(number);
+                }
+            }
         }
-        Ok(due)
+        drop(rows);
+        let due = self.clock.now().after(UNREADABLE_WAIT).as_micros();
+        for number in unreadable {
+            self.run(
+                "UPDATE delivery SET state = 1, due_us = ?3 WHERE endpoint_id = ?1 AND number = ?2",
+                params![endpoint.0, signed(number), due],
+            )?;
+        }
+        Ok(batch)
     }
+}
+
+/// Deliveries that were read: how many rows they were, and the last number of them.
+#[derive(Default)]
+struct Batch {
+    due: Vec<DueDelivery>,
+    rows: usize,
+    last: Option<Number>,
+}
+
+fn read_event(body: ValueRef<'_>, number: Number) -> Result<Event, StoreError> {
+    let body = parsed(body.as_str(), "delivery", "event", number)?;
+    parsed(serde_json::from_str(body), "event", "body", number)
 }
 
 fn next_due(connection: &Connection, endpoint: EndpointId) -> Result<Option<Timestamp>, StoreError> {
@@ -231,14 +267,17 @@ fn next_due(connection: &Connection, endpoint: EndpointId) -> Result<Option<Time
 }
 
 /// Returns what each endpoint is owed: the number from the mirror, the age from the rows.
-pub(super) fn depths(tx: &Tx<'_>) -> Result<Vec<QueueDepth>, StoreError> {
-    let now = tx.clock.now();
-    tx.memory
-        .slots()
+pub(super) fn depths(
+    connection: &Connection,
+    now: Timestamp,
+    slots: &[(EndpointId, Slot)],
+) -> Result<Vec<QueueDepth>, StoreError> {
+    slots
+        .iter()
         .map(|(endpoint, slot)| {
-            let oldest_due = if slot.owed == 0 { None } else { oldest_due(tx.connection, endpoint, slot)? };
+            let oldest_due = if slot.owed == 0 { None } else { oldest_due(connection, *endpoint, slot)? };
             let oldest_due = oldest_due.map(|due| now.since(due)).unwrap_or_default();
-            Ok(QueueDepth { endpoint, rule: slot.rule, owed: slot.owed, oldest_due })
+            Ok(QueueDepth { endpoint: *endpoint, rule: slot.rule, owed: slot.owed, oldest_due })
         })
         .collect()
 }

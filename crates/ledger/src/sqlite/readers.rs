@@ -17,12 +17,12 @@ const READERS_MAX: usize = 16;
 pub(super) struct Readers {
     path: PathBuf,
     idle: Arc<Mutex<Vec<Connection>>>,
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
 }
 
 impl Readers {
     pub fn new(path: PathBuf) -> Self {
-        Self { path, idle: Arc::default(), turn: Semaphore::new(READERS_MAX) }
+        Self { path, idle: Arc::default(), turn: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
     /// Runs `work` on a connection of its own, in one read transaction, off the async threads.
@@ -32,7 +32,7 @@ impl Readers {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        let _turn = self.turn.acquire().await.map_err(|_| StoreError::Closed)?;
+        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
         let done = tokio::task::spawn_blocking(move || {
             let waiting = idle.lock().ok().and_then(|mut idle| idle.pop());
@@ -43,9 +43,13 @@ impl Readers {
             let transaction = connection.unchecked_transaction().map_err(StoreError::from)?;
             let result = work(&transaction);
             drop(transaction);
-            if let Ok(mut idle) = idle.lock() {
+            if let Ok(mut idle) = idle.lock()
+                && !turn.semaphore().is_closed()
+            {
                 idle.push(connection);
             }
+            // The turn ends here and not with the caller, who may have gone away while the read still runs.
+            drop(turn);
             result
         });
         done.await.unwrap_or_else(|error| Err(StoreError::Database(format!("a read was cut off: {error}")).into()))

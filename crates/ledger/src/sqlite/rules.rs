@@ -11,10 +11,10 @@ use super::{
     rows::{parsed, signed, unsigned},
     writer::Tx,
 };
-use crate::{EndpointId, RuleSet, RulesError, RulesSaved, RulesVersion, Sealer, Signal, StoreError};
+use crate::{EndpointId, Instance, RuleSet, RulesError, RulesSaved, RulesVersion, Sealer, Signal, StoreError};
 
 const RULE: &str = "SELECT r.id, r.name, r.url, r.events, r.prefix, r.suffix, r.enabled, r.paused, r.dialect, r.secret,
-                           r.timeout_ms, r.max_retries, r.max_age_s, r.concurrency, e.id
+                           r.timeout_ms, r.max_retries, r.max_age_ms, r.concurrency, e.id
                     FROM rule r JOIN endpoint e ON e.rule_id = r.id WHERE r.removed_us IS NULL";
 
 /// Reads one row of [`RULE`].
@@ -43,17 +43,21 @@ fn read_rule(row: &Row<'_>, sealer: Option<&Sealer>) -> Result<(Rule, EndpointId
             secret,
             timeout: Duration::from_millis(unsigned(row.get(10)?)),
             max_retries: row.get(11)?,
-            max_age: Duration::from_secs(unsigned(row.get(12)?)),
+            max_age: Duration::from_millis(unsigned(row.get(12)?)),
             concurrency: row.get(13)?,
         },
     };
     Ok((rule, EndpointId(row.get(14)?)))
 }
 
-/// Returns every live rule with its endpoint, with opened secrets.
-pub(super) fn all(connection: &Connection, sealer: &Sealer) -> Result<Vec<(Rule, EndpointId)>, StoreError> {
-    let mut statement = connection.prepare(&format!("{RULE} ORDER BY e.id"))?;
-    let mut rows = statement.query([])?;
+/// Returns every live rule whose endpoint the instance owns, with opened secrets (DL-1).
+pub(super) fn owned(
+    connection: &Connection,
+    sealer: &Sealer,
+    instance: Instance,
+) -> Result<Vec<(Rule, EndpointId)>, StoreError> {
+    let mut statement = connection.prepare(&format!("{RULE} AND e.owner = ?1 ORDER BY e.id"))?;
+    let mut rows = statement.query([instance.epoch])?;
     let mut rules = Vec::new();
     while let Some(row) = rows.next()? {
         rules.push(read_rule(row, Some(sealer))?);
@@ -158,13 +162,13 @@ impl Tx<'_> {
         // A rule that comes back before its queue was buried takes up its numbers where they stood.
         let saved = self.run(
             "INSERT INTO rule (id, bucket_id, position, name, url, events, prefix, suffix, enabled, paused, dialect,
-                               secret, timeout_ms, max_retries, max_age_s, concurrency, created_us)
+                               secret, timeout_ms, max_retries, max_age_ms, concurrency, created_us)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
              ON CONFLICT (id) DO UPDATE SET
                position = excluded.position, name = excluded.name, url = excluded.url, events = excluded.events,
                prefix = excluded.prefix, suffix = excluded.suffix, enabled = excluded.enabled,
                paused = excluded.paused, dialect = excluded.dialect, secret = excluded.secret,
-               timeout_ms = excluded.timeout_ms, max_retries = excluded.max_retries, max_age_s = excluded.max_age_s,
+               timeout_ms = excluded.timeout_ms, max_retries = excluded.max_retries, max_age_ms = excluded.max_age_ms,
                concurrency = excluded.concurrency, removed_us = NULL
              WHERE rule.bucket_id IS excluded.bucket_id",
             params![
@@ -182,7 +186,7 @@ impl Tx<'_> {
                 secret,
                 signed(u64::try_from(rule.target.timeout.as_millis()).unwrap_or(u64::MAX)),
                 rule.target.max_retries,
-                signed(rule.target.max_age.as_secs()),
+                signed(u64::try_from(rule.target.max_age.as_millis()).unwrap_or(u64::MAX)),
                 rule.target.concurrency,
                 now,
             ],

@@ -110,9 +110,9 @@ impl Ledger for SqliteLedger {
         self.writer.write(move |tx| tx.join(signals)).await
     }
 
-    async fn endpoints(&self, _instance: Instance) -> Result<Vec<Endpoint>, StoreError> {
+    async fn endpoints(&self, instance: Instance) -> Result<Vec<Endpoint>, StoreError> {
         let sealer = self.sealer.clone();
-        let rules = self.readers.read(move |connection| rules::all(connection, &sealer)).await?;
+        let rules = self.readers.read(move |connection| rules::owned(connection, &sealer, instance)).await?;
         Ok(rules
             .into_iter()
             .map(|(rule, id)| Endpoint {
@@ -136,7 +136,9 @@ impl Ledger for SqliteLedger {
     }
 
     async fn queue_depths(&self) -> Result<Vec<QueueDepth>, StoreError> {
-        self.writer.write(|tx| owed::depths(tx)).await
+        // The writer gives what it has in memory; looking at rows, endpoint by endpoint, would hold every write up.
+        let (now, slots) = self.writer.write(|tx| Ok::<_, StoreError>((tx.clock.now(), tx.memory.all_slots()))).await?;
+        self.readers.read(move |connection| owed::depths(connection, now, &slots)).await
     }
 
     async fn stage_blob(&self, blob: BlobId) -> Result<(), StoreError> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bucketbell_event::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{rows::signed, writer::Tx};
-use crate::{BlobId, EndpointId, PruneLimits, Pruned, StoreError};
+use super::writer::Tx;
+use crate::{BlobId, EndpointId, PruneLimits, Pruned, Signal, StoreError};
 
 pub(super) fn removable(
     connection: &Connection,
@@ -16,8 +16,8 @@ pub(super) fn removable(
 ) -> Result<Vec<BlobId>, StoreError> {
     let max = i64::try_from(max).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM blob WHERE state = 'freed' AND since_us < ?1
-         UNION ALL SELECT id FROM blob WHERE state = 'staged' AND epoch < ?2 LIMIT ?3",
+        "SELECT id FROM blob WHERE state = 'freed' AND state <> 'live' AND since_us < ?1
+         UNION ALL SELECT id FROM blob WHERE state = 'staged' AND state <> 'live' AND epoch < ?2 LIMIT ?3",
     )?;
     let ids = statement.query_map(params![freed_before.as_micros(), epoch, max], |row| row.get(0))?;
     Ok(ids.map(|id| id.map(BlobId::from_bytes)).collect::<Result<_, _>>()?)
@@ -39,9 +39,17 @@ impl Tx<'_> {
     }
 
     pub fn removable_blobs(&self, unreferenced_for: Duration, max: usize) -> Result<Vec<BlobId>, StoreError> {
-        // Staged by this instance is being written; without an instance nobody writes.
-        let epoch = self.memory.epoch().unwrap_or(i64::MAX);
-        removable(self.connection, epoch, self.clock.now().before(unreferenced_for), max)
+        // What this instance staged is being written; before there is one, nobody knows what a lost one left.
+        let epoch = self.memory.epoch().unwrap_or(0);
+        let blobs = removable(self.connection, epoch, self.clock.now().before(unreferenced_for), max)?;
+        for blob in &blobs {
+            // From here on no commit can refer to it, however late its writer wakes up: its bytes may go now (OB-2).
+            self.run(
+                "UPDATE blob SET state = 'freed', since_us = 0 WHERE id = ?1 AND state = 'staged'",
+                [blob.as_bytes()],
+            )?;
+        }
+        Ok(blobs)
     }
 
     pub fn forget_blobs(&self, blobs: &[BlobId]) -> Result<(), StoreError> {
@@ -67,10 +75,14 @@ impl Tx<'_> {
             events: self.prune_events(history, max)?,
             more: false,
         };
-        self.remove_empty()?;
         let most = limits.rows_max as u64;
         let counts = [pruned.orphaned, pruned.dead, pruned.attempts, pruned.events];
-        Ok(Pruned { more: most > 0 && counts.iter().any(|count| *count >= most), ..pruned })
+        let more = most > 0 && counts.iter().any(|count| *count >= most);
+        if !more {
+            // It looks at every removed rule, so once for all the rounds that came before.
+            self.remove_empty()?;
+        }
+        Ok(Pruned { more, ..pruned })
     }
 
     fn count(&self, sql: &str, params: impl rusqlite::Params) -> Result<u64, StoreError> {
@@ -79,8 +91,9 @@ impl Tx<'_> {
 
     /// Turns what removed rules were owed into dead letters (C12), a bounded number at a time.
     fn bury_orphans(&mut self, max: i64) -> Result<u64, StoreError> {
-        let orphans = "SELECT d.endpoint_id, d.number FROM rule r JOIN endpoint e ON e.rule_id = r.id
-                       JOIN delivery d ON d.endpoint_id = e.id WHERE r.removed_us IS NOT NULL LIMIT ?1";
+        // CROSS JOIN: in this order. Left to itself SQLite reads all deliveries and looks up the rule of each.
+        let orphans = "SELECT d.endpoint_id, d.number FROM rule r CROSS JOIN endpoint e ON e.rule_id = r.id
+                       CROSS JOIN delivery d ON d.endpoint_id = e.id WHERE r.removed_us IS NOT NULL LIMIT ?1";
         let mut statement = self.connection.prepare_cached(orphans)?;
         let rows = statement.query_map([max], |row| Ok((EndpointId(row.get(0)?), row.get::<_, i64>(1)?)))?;
         let orphans: Vec<(EndpointId, i64)> = rows.collect::<Result<_, _>>()?;
@@ -145,13 +158,16 @@ impl Tx<'_> {
 
     /// Removes rules and deleted buckets that nothing refers to any more. A deleted bucket's rules go with their queues.
     fn remove_empty(&mut self) -> Result<(), StoreError> {
-        let now = signed(self.memory.tick(self.clock).as_u64());
-        self.run(
+        let left = self.run(
             "UPDATE rule SET removed_us = ?1 WHERE removed_us IS NULL AND bucket_id IN
                (SELECT id FROM bucket WHERE deleted_us IS NOT NULL)
              AND NOT EXISTS (SELECT 1 FROM delivery d JOIN endpoint e ON e.id = d.endpoint_id WHERE e.rule_id = rule.id)",
-            [now],
+            [self.clock.now().as_micros()],
         )?;
+        if left > 0 {
+            // Nothing will ever be owed to their endpoints again: the owner lets go of them.
+            self.signal(Signal::RulesChanged);
+        }
         let empty: Vec<(i64, [u8; 16])> = {
             let mut statement = self.connection.prepare_cached(
                 "SELECT e.id, r.id FROM rule r JOIN endpoint e ON e.rule_id = r.id WHERE r.removed_us IS NOT NULL

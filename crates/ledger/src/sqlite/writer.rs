@@ -9,7 +9,7 @@ use super::{
     checkpoint::{Checkpointer, Overflow},
     memory::Memory,
 };
-use crate::{Clock, Sealer, Signal, StoreError};
+use crate::{Clock, CommitError, RulesError, Sealer, SettleError, Signal, StoreError};
 
 /// Jobs of one transaction at most. Group commit gains little beyond (bench: 26k/s at 16, 42k/s at 256), and the first
 /// of a group waits for its last.
@@ -29,8 +29,39 @@ pub(super) struct Tx<'a> {
 pub(super) trait Job: Send {
     /// Runs the work. `false` rolls back to before it.
     fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Returns how the store itself failed under the work, if it did.
+    fn failure(&self) -> Option<StoreError>;
     /// Answers the caller, after the commit or because of its failure.
     fn finish(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// The error of a verb: a refusal of its own, or the store's failure.
+pub(super) trait Failure: From<StoreError> {
+    fn of_store(&self) -> Option<StoreError>;
+}
+
+impl Failure for StoreError {
+    fn of_store(&self) -> Option<StoreError> {
+        Some(self.clone())
+    }
+}
+
+impl Failure for CommitError {
+    fn of_store(&self) -> Option<StoreError> {
+        if let Self::Store(error) = self { Some(error.clone()) } else { None }
+    }
+}
+
+impl Failure for RulesError {
+    fn of_store(&self) -> Option<StoreError> {
+        if let Self::Store(error) = self { Some(error.clone()) } else { None }
+    }
+}
+
+impl Failure for SettleError {
+    fn of_store(&self) -> Option<StoreError> {
+        if let Self::Store(error) = self { Some(error.clone()) } else { None }
+    }
 }
 
 /// A closure, its result until the commit, and the caller that waits for it.
@@ -43,7 +74,7 @@ struct Call<T, E, F> {
 impl<T, E, F> Job for Call<T, E, F>
 where
     T: Send,
-    E: From<StoreError> + Send,
+    E: Failure + Send,
     F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send,
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> bool {
@@ -51,11 +82,16 @@ where
         matches!(self.result, Some(Ok(_)))
     }
 
+    fn failure(&self) -> Option<StoreError> {
+        self.result.as_ref()?.as_ref().err()?.of_store()
+    }
+
     fn finish(self: Box<Self>, committed: Result<(), StoreError>) {
         let result = match (self.result, committed) {
-            // What the job refused by itself it refused whatever became of the others.
-            (Some(Err(error)), _) => Err(error),
-            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(result), Ok(())) => result,
+            // Its own failure is the one that the caller should read.
+            (Some(Err(error)), Err(_)) if error.of_store().is_some() => Err(error),
+            // A refusal may have been decided by a job before it, of which nothing is left either.
             (_, Err(error)) => Err(error.into()),
             (None, Ok(())) => Err(StoreError::Closed.into()),
         };
@@ -84,7 +120,7 @@ impl Writer {
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: Failure + Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
@@ -155,9 +191,10 @@ impl Bench {
             };
             if !job.run(&mut tx) {
                 self.memory.forget_since(mark);
-                // A full disk makes SQLite roll the whole transaction back by itself: then all of the group failed.
+                // After some failures (a full disk, I/O) SQLite rolls the whole transaction back: all of the group failed.
                 if self.connection.is_autocommit() {
-                    return Err(StoreError::Full);
+                    let unknown = || StoreError::Database("the transaction was rolled back".to_owned());
+                    return Err(job.failure().unwrap_or_else(unknown));
                 }
                 self.execute("ROLLBACK TO job")?;
             }

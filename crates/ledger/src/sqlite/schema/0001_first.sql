@@ -72,7 +72,8 @@ CREATE TABLE object (
 -- Small bodies, in the transaction of their object: one fsync for the whole write.
 CREATE TABLE blob_inline (
   id    INTEGER PRIMARY KEY,                   -- the sequencer of its version
-  bytes BLOB    NOT NULL
+  bytes BLOB    NOT NULL,
+  CONSTRAINT small_and_not_empty CHECK (length(bytes) BETWEEN 1 AND 16384)
 ) STRICT;
 
 -- The journal of large bodies: a name stands here before its first byte is written, until its bytes are gone.
@@ -101,7 +102,7 @@ CREATE TABLE rule (
   secret      BLOB,                            -- sealed (X14)
   timeout_ms  INTEGER NOT NULL,
   max_retries INTEGER NOT NULL,
-  max_age_s   INTEGER NOT NULL,
+  max_age_ms  INTEGER NOT NULL,
   concurrency INTEGER NOT NULL,
   created_us  INTEGER NOT NULL,
   removed_us  INTEGER,                         -- removed, and its queue becomes dead letters
