@@ -1,0 +1,8 @@
+//! The receiver as people run it: over HTTP, with a memory on disk, through failures and restarts.
+
+mod commands;
+mod fixture;
+mod idempotent;
+mod order;
+mod served;
+mod trusted;
