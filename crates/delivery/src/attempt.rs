@@ -60,8 +60,16 @@ impl Prepared {
         let accepted =
             matches!(outcome, AttemptOutcome::Answered { status } if acknowledges(self.target.dialect, status));
         let record = AttemptRecord { started: clocked, took: started.elapsed(), outcome, excerpt };
-        let since = event.time;
-        (Finished { number: delivery.number, attempt, since, accepted, retry_after, record }, bytes)
+        let finished = Finished {
+            number: delivery.number,
+            event: event.id,
+            attempt,
+            since: event.time,
+            accepted,
+            retry_after,
+            record,
+        };
+        (finished, bytes)
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use bucketbell_event::Timestamp;
-use bucketbell_ledger::{DeadReason, DueDelivery, Endpoint, EndpointId, SettleError, Settlement, StoreError, Taken};
+use bucketbell_event::{EventId, Timestamp};
+use bucketbell_ledger::{
+    DeadReason, DueDelivery, Endpoint, EndpointId, Number, SettleError, Settlement, StoreError, Taken,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -142,7 +144,7 @@ impl Courier {
 
     fn send(&mut self, delivery: DueDelivery, since: Instant) {
         if verdict::is_too_old(delivery.event.time, &self.prepared.target, self.shared.clock.now()) {
-            self.bury(delivery.number, delivery.attempts, DeadReason::Age);
+            self.bury(delivery.number, delivery.event.id, delivery.attempts, DeadReason::Age);
             self.outcomes.push(Settlement::Dead { number: delivery.number, reason: DeadReason::Age, attempt: None });
             return;
         }
@@ -165,11 +167,11 @@ impl Courier {
                 return;
             }
         };
-        let (number, attempt, accepted) = (finished.number, finished.attempt, finished.accepted);
+        let (number, event, attempt, accepted) = (finished.number, finished.event, finished.attempt, finished.accepted);
         if !accepted {
             tracing::info!(
-                rule.id = %self.endpoint.rule, endpoint = %self.endpoint.label, delivery.number = number, attempt,
-                outcome = ?finished.record.outcome, took_ms = finished.record.took.as_millis(), "an attempt failed"
+                event.id = %event, rule.id = %self.endpoint.rule, endpoint = %self.endpoint.label,
+                delivery.number = number, attempt, outcome = ?finished.record.outcome, took_ms = finished.record.took.as_millis(), "an attempt failed"
             );
         }
         // Without randomness all retries come at the end of their window: late, but never early.
@@ -177,19 +179,19 @@ impl Courier {
         let now = self.shared.clock.now();
         let settlement = verdict::settle(finished, &self.prepared.target, &self.shared.config.retry, random, now);
         if let Settlement::Dead { reason, .. } = &settlement {
-            self.bury(number, attempt, *reason);
+            self.bury(number, event, attempt, *reason);
         }
         self.outcomes.push(settlement);
     }
 
     /// Warns in the audit log of a delivery that will not be made (B10).
-    fn bury(&self, number: u64, attempts: u32, reason: DeadReason) {
+    fn bury(&self, number: Number, event: EventId, attempts: u32, reason: DeadReason) {
         self.figures.dropped(reason);
         tracing::warn!(
             target: "audit",
             {
-                rule.id = %self.endpoint.rule, endpoint = %self.endpoint.label, delivery.number = number, attempts,
-                reason = reason.as_str()
+                event.id = %event, rule.id = %self.endpoint.rule, endpoint = %self.endpoint.label,
+                delivery.number = number, attempts, reason = reason.as_str()
             },
             "a delivery is dead: it is kept as a dead letter"
         );

@@ -20,6 +20,7 @@ const SECRET_BYTES_MAX: usize = 4096;
 const RETRIES_MAX: u32 = 1000;
 const TIMEOUT_MAX: Duration = Duration::from_secs(300);
 const MAX_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+const DURATION_MIN: Duration = Duration::from_millis(1);
 const CONCURRENCY_MAX: u16 = 1024;
 
 /// A rule as written in YAML (`notifications.endpoints`) or JSON (REST). Unknown fields are refused (C7).
@@ -205,8 +206,11 @@ fn duration(field: &'static str, text: Option<&str>, default: Duration, max: Dur
     let parsed =
         text.parse::<jiff::SignedDuration>().ok().or_else(|| days(text)).and_then(|span| Duration::try_from(span).ok());
     match parsed {
-        Some(span) if !span.is_zero() && span <= max => Ok(span),
-        Some(_) => refuse(field, format!("is `{text}`: give more than 0 s and at most {} s", max.as_secs())),
+        // Times are kept in whole milliseconds.
+        Some(span) if span >= DURATION_MIN && span <= max => {
+            Ok(Duration::new(span.as_secs(), span.subsec_millis() * 1_000_000))
+        }
+        Some(_) => refuse(field, format!("is `{text}`: give 1 ms to {} s", max.as_secs())),
         None => refuse(field, format!("is `{text}`: give a time such as `500ms`, `5s`, `10m`, `1h 30m` or `7d`")),
     }
 }
@@ -262,7 +266,7 @@ mod tests {
         assert_eq!(refused(|d| d.name = Some("a\nb".into())), "name");
         assert_eq!(refused(|d| d.secret = SecretChange::Set(Secret::new("x".repeat(4097)))), "secret");
         assert_eq!(refused(|d| d.secret = SecretChange::Set(Secret::new("whsec_not base64!"))), "secret");
-        for timeout in ["0s", "-1s", "301s", "5", "soon", ""] {
+        for timeout in ["0s", "-1s", "999us", "301s", "5", "soon", ""] {
             assert_eq!(refused(|d| d.timeout = Some(timeout.into())), "timeout", "{timeout}");
         }
     }

@@ -46,7 +46,7 @@ fn lock(database: &Path) -> Result<File, StoreError> {
     let path = database.with_extension("lock");
     let folder = database.parent().unwrap_or(database).display().to_string();
     let unusable = |error: std::io::Error| StoreError::ReadOnly(format!("{}: {error}", path.display()));
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
+    let file = private(&path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: folder }),
@@ -54,8 +54,21 @@ fn lock(database: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Opens a file that only its owner may read, and makes it where there is none.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 /// Opens the connection that writes.
 fn connect(path: &Path) -> Result<Connection, StoreError> {
+    if !path.try_exists().is_ok_and(|exists| exists) {
+        // SQLite gives its log the mode of the database. It tells by itself, and better, what it cannot open.
+        drop(private(path));
+    }
     let connection = Connection::open(path)?;
     // The page size must be set before the log exists, incremental vacuum before the first table. FULL: the log is
     // synced at every commit, so what was answered survives a loss of power. Checkpoints are `checkpoint`'s work.
