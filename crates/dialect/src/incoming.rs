@@ -79,6 +79,8 @@ pub fn verify(
 
 /// Reads the events of a body, in its order. Verify first: this believes what it reads.
 ///
+/// The headers are for dialects that put an event's attributes there; none of today's does.
+///
 /// # Errors
 ///
 /// [`DecodeError`]: the caller answers 400. Nothing of the body may be handled then.

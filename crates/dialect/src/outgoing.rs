@@ -82,12 +82,12 @@ fn standard_webhook(body: &Body, envelope: &Envelope, key: Option<&SigningKey>) 
         let mut text = String::with_capacity(48);
         text.push_str("v1,");
         STANDARD.encode_string(mac, &mut text);
-        insert(&mut headers, SIGNATURE_HEADER, text);
+        insert_hidden(&mut headers, SIGNATURE_HEADER, text);
         let mut text = vec![0; 71];
         text[..7].copy_from_slice(b"sha256=");
         // The slice is twice the length of the signature, so the encoder has room.
         if hex::encode_to_slice(key.plain(&body.bytes), &mut text[7..]).is_ok() {
-            insert(&mut headers, BODY_SIGNATURE_HEADER, text);
+            insert_hidden(&mut headers, BODY_SIGNATURE_HEADER, text);
         }
     }
     insert(&mut headers, ID_HEADER, id);
@@ -99,5 +99,13 @@ fn standard_webhook(body: &Body, envelope: &Envelope, key: Option<&SigningKey>) 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: impl Into<Bytes>) {
     if let Ok(value) = HeaderValue::from_maybe_shared(value.into()) {
         headers.insert(name, value);
+    }
+}
+
+/// Adds a signature, which debug output of the headers then leaves out (SG-2).
+fn insert_hidden(headers: &mut HeaderMap, name: HeaderName, value: impl Into<Bytes>) {
+    insert(headers, name.clone(), value);
+    if let Some(value) = headers.get_mut(name) {
+        value.set_sensitive(true);
     }
 }

@@ -32,6 +32,7 @@ fn every_header_of_the_contract_is_sent() {
     expected("bucketbell-attempt", "3");
     assert!(value("user-agent").unwrap().starts_with("bucketbell/"));
     assert_eq!(sent.len(), 8);
+    assert!(!format!("{sent:?}").contains("v1,"), "SG-2: signatures are not printed");
 }
 
 #[test]

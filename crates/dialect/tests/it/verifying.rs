@@ -18,8 +18,9 @@ fn key(text: &str) -> SigningKey {
 }
 
 fn given(pairs: &[(&'static str, &str)]) -> HeaderMap {
-    let pair =
-        |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), HeaderValue::from_str(value).expect("visible ASCII"));
+    let pair = |(name, value): &(&'static str, &str)| {
+        (HeaderName::from_static(name), HeaderValue::from_str(value).expect("visible ASCII"))
+    };
     pairs.iter().map(pair).collect()
 }
 
