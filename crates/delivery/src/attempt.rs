@@ -60,15 +60,7 @@ impl Prepared {
         let accepted =
             matches!(outcome, AttemptOutcome::Answered { status } if acknowledges(self.target.dialect, status));
         let record = AttemptRecord { started: clocked, took: started.elapsed(), outcome, excerpt };
-        let finished = Finished {
-            number: delivery.number,
-            event: event.id,
-            attempt,
-            since: event.time,
-            accepted,
-            retry_after,
-            record,
-        };
+        let finished = Finished { number: delivery.number, attempt, since: event.time, accepted, retry_after, record };
         (finished, bytes)
     }
 }

@@ -6,13 +6,13 @@ use crate::RetryPolicy;
 #[derive(Debug, Clone, Copy)]
 pub struct EngineConfig {
     pub retry: RetryPolicy,
-    /// Deliveries taken ahead of a free slot, as a multiple of the rule's concurrency: enough that slots are not idle
-    /// while a settle is being committed. After a crash all of them count as possibly sent.
+    /// Deliveries of one endpoint taken ahead of a free slot: enough that no slot is idle while a settle is being
+    /// committed, which takes some milliseconds on a slow disk. After a crash all of them count as possibly sent.
     pub ahead: usize,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { retry: RetryPolicy::default(), ahead: 4 }
+        Self { retry: RetryPolicy::default(), ahead: 256 }
     }
 }

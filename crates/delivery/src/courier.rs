@@ -1,11 +1,9 @@
 //! The task that serves one endpoint.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use bucketbell_event::{EventId, Timestamp};
-use bucketbell_ledger::{
-    DeadReason, DueDelivery, Endpoint, EndpointId, Number, SettleError, Settlement, StoreError, Taken,
-};
+use bucketbell_event::Timestamp;
+use bucketbell_ledger::{DueDelivery, Endpoint, EndpointId, SettleError, Settlement, StoreError, Taken};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -13,10 +11,9 @@ use tokio::{
 };
 
 use crate::{
-    attempt::Prepared,
+    desk::Desk,
     engine::Shared,
-    figures::Figures,
-    verdict::{self, Finished},
+    route::{self, Route},
 };
 
 /// Wait before a settle that failed is tried again, and the longest such wait.
@@ -43,16 +40,12 @@ type Settling = tokio::task::JoinHandle<Settled>;
 pub(crate) struct Courier {
     shared: Arc<Shared>,
     id: EndpointId,
-    endpoint: Endpoint,
-    prepared: Arc<Prepared>,
-    figures: Arc<Figures>,
+    route: Arc<Route>,
+    desk: Arc<Desk>,
     notes: mpsc::UnboundedReceiver<Note>,
     stopping: watch::Receiver<Option<Instant>>,
-    /// Taken, waiting for a slot, each since when.
-    queue: VecDeque<(DueDelivery, Instant)>,
-    in_flight: JoinSet<Finished>,
-    /// Not yet handed to the ledger.
-    outcomes: Vec<Settlement>,
+    /// One for each delivery in flight.
+    runners: JoinSet<()>,
     settling: Option<Settling>,
     /// Ask the ledger for more although there is nothing to settle.
     look: bool,
@@ -71,17 +64,16 @@ impl Courier {
         notes: mpsc::UnboundedReceiver<Note>,
         stopping: watch::Receiver<Option<Instant>>,
     ) -> Self {
+        let id = endpoint.id;
+        let route = Arc::new(Route::new(endpoint));
         Self {
-            id: endpoint.id,
-            prepared: Arc::new(Prepared::new(&endpoint)),
-            figures: Arc::new(Figures::new(&endpoint)),
             shared,
-            endpoint,
+            id,
+            desk: Arc::new(Desk::new(Arc::clone(&route))),
+            route,
             notes,
             stopping,
-            queue: VecDeque::new(),
-            in_flight: JoinSet::new(),
-            outcomes: Vec::new(),
+            runners: JoinSet::new(),
             settling: None,
             look: true,
             next_due: None,
@@ -98,7 +90,8 @@ impl Courier {
         while self.step() {
             let wake = self.wake_at();
             tokio::select! {
-                Some(finished) = self.in_flight.join_next() => self.finished(finished),
+                () = self.desk.outcome() => {}
+                Some(ended) = self.runners.join_next() => self.ended(ended),
                 note = self.notes.recv(), if !self.closing => match note {
                     Some(note) => self.noted(note),
                     // The rule is gone: what is in flight is finished and settled.
@@ -121,103 +114,41 @@ impl Courier {
         }
     }
 
-    /// Sends what there are slots for, and begins a settle when there is something to say. Returns false when all is
-    /// done and nothing more will come.
+    /// Starts runners for what there are slots for, and a settle when there is something to say. Returns false when all
+    /// is done and nothing more will come.
     fn step(&mut self) -> bool {
-        if self.closing || self.endpoint.held {
-            let untouched = self.queue.drain(..).map(|(delivery, _)| Settlement::Returned { number: delivery.number });
-            self.outcomes.extend(untouched);
+        if self.closing || self.route.endpoint.held {
+            self.desk.clear();
         }
-        while self.in_flight.len() < self.slots() {
-            let Some((delivery, since)) = self.queue.pop_front() else { break };
-            self.send(delivery, since);
+        for _ in 0..self.desk.muster() {
+            self.runners.spawn(route::run(Arc::clone(&self.shared), Arc::clone(&self.desk)));
         }
-        if self.settling.is_none() && self.not_before.is_none() && (self.look || !self.outcomes.is_empty()) {
+        if self.settling.is_none() && self.not_before.is_none() && (self.look || self.desk.has_outcomes()) {
             self.settle();
         }
-        !self.closing || !self.in_flight.is_empty() || !self.outcomes.is_empty() || self.settling.is_some()
+        !self.closing || self.settling.is_some() || self.desk.unsettled() > 0
     }
 
-    fn slots(&self) -> usize {
-        usize::from(self.prepared.target.concurrency)
-    }
-
-    fn send(&mut self, delivery: DueDelivery, since: Instant) {
-        if verdict::is_too_old(delivery.event.time, &self.prepared.target, self.shared.clock.now()) {
-            self.bury(delivery.number, delivery.event.id, delivery.attempts, DeadReason::Age);
-            self.outcomes.push(Settlement::Dead { number: delivery.number, reason: DeadReason::Age, attempt: None });
-            return;
+    fn ended(&self, runner: Result<(), tokio::task::JoinError>) {
+        if let Err(error) = runner {
+            self.desk.bury_runner();
+            let rule = self.route.endpoint.rule;
+            tracing::error!(rule.id = %rule, error = %error, "an attempt ended badly: its delivery is sent again at the next start");
         }
-        self.figures.sending_after(since.elapsed());
-        let (shared, prepared, figures) =
-            (Arc::clone(&self.shared), Arc::clone(&self.prepared), Arc::clone(&self.figures));
-        self.in_flight.spawn(async move {
-            let (finished, bytes) = prepared.attempt(&shared.client, shared.clock.as_ref(), &delivery).await;
-            figures.attempt(finished.accepted, finished.record.took, bytes);
-            finished
-        });
-    }
-
-    fn finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
-        let finished = match finished {
-            Ok(finished) => finished,
-            Err(error) => {
-                let rule = self.endpoint.rule;
-                tracing::error!(rule.id = %rule, error = %error, "an attempt ended badly: its delivery is sent again at the next start");
-                return;
-            }
-        };
-        let (number, event, attempt, accepted) = (finished.number, finished.event, finished.attempt, finished.accepted);
-        if !accepted {
-            tracing::info!(
-                event.id = %event, rule.id = %self.endpoint.rule, endpoint = %self.endpoint.label,
-                delivery.number = number, attempt, outcome = ?finished.record.outcome, took_ms = finished.record.took.as_millis(), "an attempt failed"
-            );
-        }
-        // Without randomness all retries come at the end of their window: late, but never early.
-        let random = getrandom::u32().unwrap_or(u32::MAX);
-        let now = self.shared.clock.now();
-        let settlement = verdict::settle(finished, &self.prepared.target, &self.shared.config.retry, random, now);
-        if let Settlement::Dead { reason, .. } = &settlement {
-            self.bury(number, event, attempt, *reason);
-        }
-        self.outcomes.push(settlement);
-    }
-
-    /// Warns in the audit log of a delivery that will not be made (B10).
-    fn bury(&self, number: Number, event: EventId, attempts: u32, reason: DeadReason) {
-        self.figures.dropped(reason);
-        tracing::warn!(
-            target: "audit",
-            {
-                event.id = %event, rule.id = %self.endpoint.rule, endpoint = %self.endpoint.label,
-                delivery.number = number, attempts, reason = reason.as_str()
-            },
-            "a delivery is dead: it is kept as a dead letter"
-        );
     }
 
     fn noted(&mut self, note: Note) {
         match note {
-            Note::Due(due) => self.enqueue(due),
+            Note::Due(due) => self.desk.enqueue(due),
             Note::Changed(endpoint) => {
                 // Also when it reads the same: a pause that was taken back meanwhile cost the credit.
                 self.look = true;
-                if *endpoint == self.endpoint {
-                    return;
+                if *endpoint != self.route.endpoint {
+                    self.route = Arc::new(Route::new(*endpoint));
+                    self.desk.reroute(Arc::clone(&self.route));
                 }
-                self.prepared = Arc::new(Prepared::new(&endpoint));
-                if endpoint.label != self.endpoint.label {
-                    self.figures = Arc::new(Figures::new(&endpoint));
-                }
-                self.endpoint = *endpoint;
             }
         }
-    }
-
-    fn enqueue(&mut self, due: Vec<DueDelivery>) {
-        let now = Instant::now();
-        self.queue.extend(due.into_iter().map(|delivery| (delivery, now)));
     }
 
     /// Tells the ledger what came of what was sent, and how much more there is room for, in one transaction.
@@ -225,10 +156,8 @@ impl Courier {
         self.look = false;
         self.look_at = Instant::now() + LOOK_EVERY;
         self.next_due = None;
-        let room = self.slots() * (1 + self.shared.config.ahead);
-        let waits = self.closing || self.endpoint.held;
-        let free = if waits { 0 } else { room.saturating_sub(self.queue.len() + self.in_flight.len()) };
-        let outcomes = std::mem::take(&mut self.outcomes);
+        let (outcomes, room) = self.desk.collect(self.shared.config.ahead);
+        let free = if self.closing || self.route.endpoint.held { 0 } else { room };
         let (shared, id) = (Arc::clone(&self.shared), self.id);
         self.settling = Some(tokio::spawn(async move {
             let answer = shared.ledger.settle(shared.instance, id, outcomes.clone(), free).await;
@@ -236,27 +165,25 @@ impl Courier {
         }));
     }
 
-    fn settled(&mut self, answer: Settled) -> Standing {
-        let (mut outcomes, answer) = answer;
+    fn settled(&mut self, (outcomes, answer): Settled) -> Standing {
         match answer {
             Ok(taken) => {
                 self.settle_wait = SETTLE_RETRY;
                 self.next_due = taken.next_due;
-                self.enqueue(taken.due);
+                self.desk.enqueue(taken.due);
                 Standing::Owner
             }
             Err(SettleError::NotOwner | SettleError::Gone) => {
-                let rule = self.endpoint.rule;
+                let rule = self.route.endpoint.rule;
                 tracing::warn!(rule.id = %rule, "the endpoint is no longer this instance's: what was in flight is not settled");
                 Standing::Lost
             }
             Err(error) => {
                 tracing::error!(
-                    rule.id = %self.endpoint.rule, error = %error, outcomes = outcomes.len(),
+                    rule.id = %self.route.endpoint.rule, error = %error, outcomes = outcomes.len(),
                     "outcomes could not be recorded: tried again, and nothing more is taken until then"
                 );
-                outcomes.append(&mut self.outcomes);
-                self.outcomes = outcomes;
+                self.desk.put_back(outcomes);
                 self.look = true;
                 self.not_before = Some(Instant::now() + self.settle_wait);
                 self.settle_wait = (self.settle_wait * 2).min(SETTLE_RETRY_MAX);
@@ -285,10 +212,10 @@ impl Courier {
     }
 
     fn give_up(self) {
-        let cut_off = self.in_flight.len() + self.outcomes.len();
-        if cut_off > 0 {
+        let unsettled = self.desk.unsettled();
+        if unsettled > 0 {
             tracing::warn!(
-                rule.id = %self.endpoint.rule, deliveries = cut_off,
+                rule.id = %self.route.endpoint.rule, deliveries = unsettled,
                 "stopped with deliveries whose outcome is not recorded: they are sent again at the next start"
             );
         }

@@ -14,8 +14,10 @@ mod attempt;
 mod backoff;
 mod config;
 mod courier;
+mod desk;
 mod engine;
 mod figures;
+mod route;
 mod verdict;
 
 pub use backoff::{RetryPolicy, RetryPolicyError};

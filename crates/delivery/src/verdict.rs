@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bucketbell_event::{EventId, Timestamp};
+use bucketbell_event::Timestamp;
 use bucketbell_ledger::{AttemptRecord, DeadReason, Number, Settlement};
 use bucketbell_rule::Target;
 
@@ -12,7 +12,6 @@ use crate::RetryPolicy;
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub number: Number,
-    pub event: EventId,
     /// 1 for the first.
     pub attempt: u32,
     /// When the change happened: the age of the delivery counts from there.
@@ -35,7 +34,7 @@ pub(crate) fn settle(
     random: u32,
     now: Timestamp,
 ) -> Settlement {
-    let Finished { number, attempt, since, accepted, retry_after, record, .. } = finished;
+    let Finished { number, attempt, since, accepted, retry_after, record } = finished;
     if accepted {
         return Settlement::Delivered { number, attempt: record };
     }
@@ -76,8 +75,7 @@ mod tests {
             outcome: AttemptOutcome::Answered { status: 500 },
             excerpt: String::new(),
         };
-        let event = EventId::from_bytes([7; 16]);
-        Finished { number: 7, event, attempt, since: Timestamp::EPOCH, accepted, retry_after: None, record }
+        Finished { number: 7, attempt, since: Timestamp::EPOCH, accepted, retry_after: None, record }
     }
 
     fn at(seconds: u64) -> Timestamp {
