@@ -1,5 +1,7 @@
 //! The admin's credentials at the start of a server.
 
+use std::io;
+
 use bucketbell_ledger::{Ledger, StoreError};
 use bucketbell_rule::Secret;
 
@@ -21,7 +23,7 @@ pub struct AdminFromEnv {
 pub enum Bootstrapped {
     /// An earlier start made them, and nothing says otherwise.
     Kept,
-    /// All of them were given. They are not written down again.
+    /// All of them were given. Who gives them keeps them: they are not written down.
     Given(PlainCredentials),
     /// At least one was made by this start, or read back from where an earlier start wrote it down.
     Made(PlainCredentials),
@@ -36,14 +38,42 @@ pub enum BootstrapError {
     /// Some were given, and the others are known to nobody: the ledger keeps a token as its hash.
     #[error("{missing} must be set too: the admin's earlier credentials are not in the credentials file any more")]
     Incomplete { missing: String },
-    #[error("failed to write the admin's credentials down")]
-    Keep(#[source] std::io::Error),
+    #[error("failed to write the admin's credentials down, or to set the earlier ones aside")]
+    Keep(#[source] io::Error),
     #[error("failed to save the admin's credentials")]
     Store(#[from] StoreError),
 }
 
+/// Where credentials are written down for their owner to read.
+pub trait Keeper: Send {
+    /// Writes them down, durably, in the place of what was there.
+    ///
+    /// # Errors
+    ///
+    /// They could not be written: what was there still is.
+    fn keep(&mut self, credentials: &PlainCredentials) -> io::Result<()>;
+
+    /// Moves what was written down aside: it is about to be out of date, and is never thrown away.
+    ///
+    /// # Errors
+    ///
+    /// It could not be moved.
+    fn set_aside(&mut self) -> io::Result<()>;
+}
+
 impl AdminFromEnv {
-    const fn none(&self) -> bool {
+    /// Checks each one that is given, before anything is started.
+    ///
+    /// # Errors
+    ///
+    /// The first one that cannot be used, without its text.
+    pub fn check(&self) -> Result<(), CredentialError> {
+        self.clone().over(PlainCredentials::generate(&[0; ENTROPY_BYTES])).check()
+    }
+
+    /// Returns whether the environment says nothing about the admin.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.token.is_none() && self.access_key.is_none() && self.secret_key.is_none()
     }
 
@@ -71,9 +101,9 @@ impl AdminFromEnv {
 
 /// Makes sure that the ledger has an admin, with the given credentials where there are some.
 ///
-/// `written_down` is what an earlier start kept for its owner to read, `keep` writes it. Credentials are written down
-/// before the ledger has them: a crash between the two leaves a file that the next start takes up, never an admin whose
-/// credentials nobody knows.
+/// `written_down` is what an earlier start kept for its owner to read. Afterwards the keeper holds what is in force, or
+/// nothing; what was in force before is set aside. Credentials are written down before the ledger has them: a crash
+/// between the two leaves a file that the next start takes up, never an admin whose credentials nobody knows.
 ///
 /// # Errors
 ///
@@ -83,20 +113,27 @@ pub async fn bootstrap_admin(
     env: AdminFromEnv,
     written_down: Option<PlainCredentials>,
     entropy: &[u8; ENTROPY_BYTES],
-    keep: impl FnOnce(&PlainCredentials) -> std::io::Result<()> + Send,
+    keeper: &mut impl Keeper,
 ) -> Result<Bootstrapped, BootstrapError> {
     let has_admin = ledger.has_admin().await?;
-    if has_admin && env.none() {
+    if has_admin && env.is_empty() {
         return Ok(Bootstrapped::Kept);
     }
     let all_given = env.all();
     if has_admin && !all_given && written_down.is_none() {
         return Err(BootstrapError::Incomplete { missing: env.missing() });
     }
-    let credentials = env.over(written_down.unwrap_or_else(|| PlainCredentials::generate(entropy)));
+    let base = written_down.clone().unwrap_or_else(|| PlainCredentials::generate(entropy));
+    let credentials = env.over(base);
     credentials.check().map_err(BootstrapError::Refused)?;
-    if !all_given {
-        keep(&credentials).map_err(BootstrapError::Keep)?;
+    // What was sourced from the file and comes back by the environment is the same: the file stays as it is.
+    if written_down.as_ref() != Some(&credentials) {
+        if written_down.is_some() {
+            keeper.set_aside().map_err(BootstrapError::Keep)?;
+        }
+        if !all_given {
+            keeper.keep(&credentials).map_err(BootstrapError::Keep)?;
+        }
     }
     let account = ledger.put_admin(credentials.to_admin()).await?;
     audit(&account.name, "credentials.put", &credentials.access_key);

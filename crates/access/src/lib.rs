@@ -11,5 +11,5 @@ mod key_cache;
 
 pub use accounts::{Accounts, token_hash};
 pub use audit::audit;
-pub use bootstrap::{AdminFromEnv, BootstrapError, Bootstrapped, bootstrap_admin};
+pub use bootstrap::{AdminFromEnv, BootstrapError, Bootstrapped, Keeper, bootstrap_admin};
 pub use credentials::{CredentialError, ENTROPY_BYTES, PlainCredentials};

@@ -3,25 +3,48 @@
 //! The gauges are written here and not through the recorder: a recorder never forgets a series, and an endpoint that is
 //! gone must not keep its last depth.
 
-use std::fmt::Write;
+use std::{error::Error, fmt::Write, time::Duration};
 
 use axum::{extract::State, response::IntoResponse};
 use bucketbell_ledger::QueueDepth;
 use http::header;
 
-use crate::{ApiError, ApiState};
+use crate::ApiState;
 
 const DEPTH: &str = "bucketbell_notification_outbox_depth";
 const OLDEST: &str = "bucketbell_notification_oldest_due_seconds";
 
+/// Time for the ledger to answer. A scraper waits 10 s, and most of the page does not need it.
+const LEDGER_TIME_MAX: Duration = Duration::from_secs(2);
+
 /// `GET /metrics` in the Prometheus text format. Labels carry rule ids and hosts, never more of a url (Y6).
-pub(crate) async fn page(State(state): State<ApiState>) -> Result<impl IntoResponse, ApiError> {
-    let depths = state.ledger.queue_depths().await?;
+///
+/// A ledger that does not answer takes its own gauges off the page, and nothing else: what the process counts is wanted
+/// most when something is wrong.
+pub(crate) async fn page(State(state): State<ApiState>) -> impl IntoResponse {
+    let depths = depths(&state).await;
     // Without it histograms keep every sample that was recorded since the last scrape.
     state.metrics.run_upkeep();
     let mut text = state.metrics.render();
-    write_gauges(&mut text, &depths);
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text))
+    match depths {
+        Some(depths) => write_gauges(&mut text, &depths),
+        None => text.push_str("# The ledger did not answer: what is owed is not known.\n"),
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+async fn depths(state: &ApiState) -> Option<Vec<QueueDepth>> {
+    match tokio::time::timeout(LEDGER_TIME_MAX, state.ledger.queue_depths()).await {
+        Ok(Ok(depths)) => Some(depths),
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn Error, "metrics without what is owed: the ledger does not answer");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("metrics without what is owed: the ledger did not answer within 2 s");
+            None
+        }
+    }
 }
 
 fn write_gauges(text: &mut String, depths: &[QueueDepth]) {

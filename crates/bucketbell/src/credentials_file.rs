@@ -1,12 +1,15 @@
 //! `<data-dir>/credentials`: the admin's credentials as lines that a shell can source.
 
-use std::{io, path::PathBuf};
+use std::{fs, io, path::PathBuf};
 
 use anyhow::Context;
-use bucketbell_access::PlainCredentials;
+use bucketbell_access::{AdminFromEnv, PlainCredentials};
 use bucketbell_rule::Secret;
 
-use crate::data_dir::{DataDir, read_private, write_private};
+use crate::{
+    config::Environment,
+    data_dir::{DataDir, read_private, write_private},
+};
 
 pub const TOKEN: &str = "BUCKETBELL_ADMIN_TOKEN";
 pub const ACCESS_KEY: &str = "BUCKETBELL_ADMIN_ACCESS_KEY";
@@ -16,7 +19,20 @@ pub const SECRET_KEY: &str = "BUCKETBELL_ADMIN_SECRET_KEY";
 const AWS_ACCESS_KEY: &str = "AWS_ACCESS_KEY_ID";
 const AWS_SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 
-/// The file, whether it is there or not.
+const HEAD: &str = "# The admin's credentials. Keep this file to yourself.\n";
+/// Stands in the file until a start that got as far as both ports has told a person.
+const UNTOLD: &str = "# Not shown yet: the next start that succeeds prints them, once.\n";
+
+/// Returns what the environment says about the admin.
+pub fn admin_from(environment: &Environment<'_>) -> AdminFromEnv {
+    AdminFromEnv {
+        token: environment.get(TOKEN).map(Secret::new),
+        access_key: environment.get(ACCESS_KEY),
+        secret_key: environment.get(SECRET_KEY).map(Secret::new),
+    }
+}
+
+/// The file, whether it is there or not. When it is, what it says is in force.
 #[derive(Debug, Clone)]
 pub struct CredentialsFile(PathBuf);
 
@@ -42,26 +58,45 @@ impl CredentialsFile {
         })
     }
 
-    pub fn write(&self, credentials: &PlainCredentials) -> io::Result<()> {
-        write_private(&self.0, &written(credentials))
+    /// Writes the file. Credentials that were not `told` yet are found by [`CredentialsFile::untold`].
+    pub fn write(&self, credentials: &PlainCredentials, told: bool) -> io::Result<()> {
+        write_private(&self.0, &written(credentials, told))
     }
 
-    /// Removes the file: what it says is not true any more.
-    pub fn remove(&self) -> io::Result<bool> {
-        match std::fs::remove_file(&self.0) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+    /// Returns the credentials in the file when no start has shown them to a person yet, as after one that found its port
+    /// taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`CredentialsFile::read`].
+    pub fn untold(&self) -> anyhow::Result<Option<PlainCredentials>> {
+        let text = read_private(&self.0).with_context(|| format!("cannot read {}", self.path()))?;
+        if text.is_some_and(|text| text.contains(UNTOLD)) { self.read() } else { Ok(None) }
+    }
+
+    /// Moves the file to `credentials.old`, where it stays until the next time: what it says is about to be out of date.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be written.
+    pub fn set_aside(&self) -> io::Result<PathBuf> {
+        let old = self.0.with_extension("old");
+        fs::rename(&self.0, &old)?;
+        Ok(old)
+    }
+
+    pub fn is_there(&self) -> bool {
+        self.0.try_exists().unwrap_or(false)
     }
 }
 
-fn written(credentials: &PlainCredentials) -> String {
+fn written(credentials: &PlainCredentials, told: bool) -> String {
     let (token, secret_key) = (credentials.token.expose(), credentials.secret_key.expose());
     let access_key = &credentials.access_key;
     let line = |name: &str, value: &str| format!("{name}='{}'\n", value.replace('\'', r"'\''"));
     [
-        "# The admin's credentials, made by the first start. Keep this file to yourself.\n".to_owned(),
+        HEAD.to_owned(),
+        if told { String::new() } else { UNTOLD.to_owned() },
         line(TOKEN, token),
         line(ACCESS_KEY, access_key),
         line(SECRET_KEY, secret_key),
@@ -98,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_here_and_in_a_shell() {
-        let text = written(&credentials());
+        let text = written(&credentials(), false);
         assert_eq!(parse(&text), Some(credentials()));
         let script = format!("{text}printf '%s|%s|%s' \"${TOKEN}\" \"${ACCESS_KEY}\" \"${AWS_SECRET_KEY}\"");
         let shell = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();

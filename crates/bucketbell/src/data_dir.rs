@@ -7,10 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 /// Private files are a few lines; more is not ours.
 const PRIVATE_BYTES_MAX: u64 = 16 * 1024;
+
+/// A start with less room than this would fail in the middle, where the cause is harder to tell: the ledger, its log and
+/// its index are as large when they are empty.
+const START_BYTES: usize = 128 * 1024;
 
 /// A folder that exists and can be written.
 #[derive(Debug, Clone)]
@@ -35,11 +39,10 @@ impl DataDir {
                     .with_context(|| format!("cannot read the data folder {shown}: give another --data-dir"));
             }
         }
-        // Asked for by doing it: permissions alone do not tell of a read-only file system.
-        let probe = path.join(format!(".probe-{}", std::process::id()));
-        File::create(&probe)
-            .and_then(|_| fs::remove_file(&probe))
-            .with_context(|| format!("cannot write into the data folder {shown}: check its owner and mode"))?;
+        probe(path).map_err(|error| {
+            let remedy = remedy(&error);
+            anyhow!(error).context(format!("cannot write into the data folder {shown}: {remedy}"))
+        })?;
         let mode = fs::metadata(path).map_or(0, |found| found.permissions().mode());
         if mode & 0o077 != 0 {
             tracing::warn!("others can look into the data folder {shown}, which holds keys: `chmod 700` it");
@@ -49,6 +52,27 @@ impl DataDir {
 
     pub fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+}
+
+/// Asks by doing it: permissions alone tell neither of a read-only file system nor of a full one.
+fn probe(path: &Path) -> io::Result<()> {
+    let probe = path.join(format!(".probe-{}", std::process::id()));
+    let written = File::create(&probe).and_then(|mut file| file.write_all(&[0; START_BYTES]));
+    match fs::remove_file(&probe) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => written.and(Err(error)),
+        _ => written,
+    }
+}
+
+/// Returns what a person can do about a folder that cannot be written.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "its disk is full: make room, or give a --data-dir on another one"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "mount it for writing, or give another --data-dir",
+        _ => "check its owner and mode",
     }
 }
 
@@ -74,7 +98,10 @@ pub fn read_private(path: &Path) -> io::Result<Option<String>> {
 /// Writes a file of mode 0600, all of it or nothing, durably. Replaces one that is there.
 pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let new = staged(path, text)?;
-    fs::rename(&new, path)?;
+    if let Err(error) = fs::rename(&new, path) {
+        let _ = fs::remove_file(&new);
+        return Err(error);
+    }
     sync_parent(path)
 }
 
@@ -95,9 +122,14 @@ fn staged(path: &Path, text: &str) -> io::Result<PathBuf> {
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    Ok(new)
+    match file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
+        Ok(()) => Ok(new),
+        Err(error) => {
+            // Half a key is nobody's. That it cannot be removed either is not what the caller has to know.
+            let _ = fs::remove_file(&new);
+            Err(error)
+        }
+    }
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
@@ -123,6 +155,23 @@ mod tests {
         assert_eq!(create_private(&file, "three").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(read_private(&file).unwrap().as_deref(), Some("two"));
         assert_eq!(fs::read_dir(&path).unwrap().count(), 1, "nothing is left behind");
+    }
+
+    /// Guards against a file half written, which a full disk left beside the one that was meant.
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        assert!(write_private(&taken, "text").is_err(), "a folder has the name");
+        assert!(create_private(&taken, "text").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_full_disk_is_called_one() {
+        assert!(remedy(&io::ErrorKind::StorageFull.into()).contains("make room"));
+        assert!(remedy(&io::ErrorKind::PermissionDenied.into()).contains("owner"));
     }
 
     #[test]

@@ -7,10 +7,13 @@ mod config;
 mod config_check;
 mod credentials_file;
 mod data_dir;
+mod descriptors;
 mod listener;
 mod logging;
 mod master_key;
 mod output;
+mod peers;
+mod preflight;
 mod quickstart;
 mod receive;
 mod serve;
@@ -68,14 +71,18 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(args) => {
             let settings = resolve(*args, &environment)?;
+            preflight::check(&settings, &environment).map_err(Failure::Configuration)?;
+            descriptors::raise();
             Ok(runtime()?.block_on(serve::serve(settings, &environment))?)
         }
         Command::Receive(args) => runtime()?.block_on(receive::receive(args)),
-        Command::Quickstart(args) => Ok(runtime()?.block_on(quickstart::quickstart(args, &environment))?),
+        Command::Quickstart(args) => runtime()?.block_on(quickstart::quickstart(args, &environment)),
         Command::Config(ConfigCommand::Check(args)) => {
             let file = args.config.clone();
             let settings = resolve(*args, &environment)?;
-            config_check::check(file.as_deref(), &settings).map_err(Failure::Configuration)
+            preflight::check(&settings, &environment).map_err(Failure::Configuration)?;
+            config_check::report(file.as_deref(), &settings);
+            Ok(())
         }
         Command::Version => {
             println!("bucketbell {}", env!("CARGO_PKG_VERSION"));

@@ -24,13 +24,28 @@ pub fn master_key(
     dir: &DataDir,
     ledger: &Path,
 ) -> anyhow::Result<MasterKey> {
+    given(environment, named)?.map_or_else(|| kept(&dir.join("master.key"), ledger), Ok)
+}
+
+/// Checks the key that is given, if one is, before anything is started.
+///
+/// # Errors
+///
+/// As [`master_key`], without the data folder.
+pub fn check(environment: &Environment<'_>, named: Option<&Path>) -> anyhow::Result<()> {
+    given(environment, named).map(drop)
+}
+
+fn given(environment: &Environment<'_>, named: Option<&Path>) -> anyhow::Result<Option<MasterKey>> {
     match (environment.get(VARIABLE), named) {
         (Some(_), Some(_)) => bail!("{VARIABLE} and --master-key-file are both given: give one"),
-        (Some(text), None) => MasterKey::from_base64(text.trim()).with_context(|| format!("{VARIABLE} is refused")),
-        (None, Some(path)) => {
-            read(path)?.with_context(|| format!("--master-key-file: {} is not there", path.display()))
+        (Some(text), None) => {
+            MasterKey::from_base64(text.trim()).map(Some).with_context(|| format!("{VARIABLE} is refused"))
         }
-        (None, None) => kept(&dir.join("master.key"), ledger),
+        (None, Some(path)) => {
+            read(path)?.map(Some).with_context(|| format!("--master-key-file: {} is not there", path.display()))
+        }
+        (None, None) => Ok(None),
     }
 }
 

@@ -91,3 +91,26 @@ fn line(output: Output, verified: bool, arrival: &Arrival, outcome: &Outcome) ->
         .to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bucketbell_rule::{Draft, RuleId};
+
+    use super::*;
+
+    /// Guards against a memory that is shorter than a sender may be told to try (A4).
+    #[test]
+    fn events_are_remembered_longer_than_any_rule_lets_them_be_sent_again() {
+        let max_age = |days: u32| {
+            let draft = Draft {
+                url: "http://a/".to_owned(),
+                events: vec!["*".to_owned()],
+                max_age: Some(format!("{days}d")),
+                ..Draft::default()
+            };
+            draft.validate(RuleId::from_bytes([1; 16]), None).map(|rule| rule.target.max_age)
+        };
+        let longest = (1..1000).map_while(|days| max_age(days).ok()).last().expect("a day is allowed");
+        assert!(KEEP_DEFAULT > longest, "{KEEP_DEFAULT:?}, {longest:?}");
+    }
+}

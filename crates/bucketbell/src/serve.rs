@@ -1,7 +1,5 @@
 //! `bucketbell serve`: start, say so, wait for a signal, end.
 
-use bucketbell_access::Bootstrapped;
-
 use crate::{
     config::Environment,
     credentials_file::{ACCESS_KEY, SECRET_KEY, TOKEN},
@@ -51,14 +49,22 @@ pub async fn stop(server: Server, mut signals: Signals) {
     }
 }
 
-/// Tells a person the credentials that this start made: this once, and on standard error, where no script reads them.
+/// Tells a person the credentials that were made for this data folder: once, when both ports answer, and on standard error,
+/// where no script reads them.
 fn announce_admin(server: &Server) {
-    let Bootstrapped::Made(credentials) = &server.admin else { return };
-    eprintln!(
-        "\nThe admin's credentials, shown this once and kept in {}:\n  {TOKEN}={}\n  {ACCESS_KEY}={}\n  {SECRET_KEY}={}\n",
-        server.credentials.path(),
-        credentials.token.expose(),
-        credentials.access_key,
-        credentials.secret_key.expose(),
-    );
+    let file = &server.credentials;
+    let told = file.untold().and_then(|untold| {
+        let Some(credentials) = untold else { return Ok(()) };
+        eprintln!(
+            "\nThe admin's credentials, shown this once and kept in {}:\n  {TOKEN}={}\n  {ACCESS_KEY}={}\n  {SECRET_KEY}={}\n",
+            file.path(),
+            credentials.token.expose(),
+            credentials.access_key,
+            credentials.secret_key.expose(),
+        );
+        Ok(file.write(&credentials, true)?)
+    });
+    if let Err(error) = told {
+        tracing::warn!("cannot note in {} that the credentials were shown: {error:#}", file.path());
+    }
 }

@@ -61,7 +61,12 @@ impl Settings {
     /// What is refused, by the name of the flag or key that says it.
     pub fn resolve(args: ServeArgs, environment: &Environment<'_>) -> anyhow::Result<Self> {
         let config = Config::load(args.config.as_deref(), environment)?;
-        let server_rules = server_rules(&config.notifications.endpoints)?;
+        let server_rules = server_rules(&config.notifications.endpoints);
+        // Endpoints stand in the file and nowhere else.
+        let server_rules = match &args.config {
+            Some(file) => server_rules.with_context(|| file.display().to_string())?,
+            None => server_rules?,
+        };
         let Config { server, notifications, delivery, upkeep } = config;
         let grace = args.shutdown_grace.as_deref().map(str::parse).transpose().context("--shutdown-grace")?;
         let grace = grace.or(server.shutdown_grace).unwrap_or(SHUTDOWN_GRACE_DEFAULT);

@@ -2,8 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bucketbell_event::Timestamp;
-use bucketbell_ledger::{DueDelivery, Endpoint, EndpointId, SettleError, Settlement, StoreError, Taken};
+use bucketbell_ledger::{DueDelivery, Endpoint, EndpointId, SettleError, StoreError, Taken};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -11,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    desk::Desk,
+    desk::{Desk, Outcome},
     engine::Shared,
     route::{self, Route},
 };
@@ -20,8 +19,9 @@ use crate::{
 const SETTLE_RETRY: Duration = Duration::from_millis(200);
 const SETTLE_RETRY_MAX: Duration = Duration::from_secs(10);
 
-/// A courier that was told nothing looks after this time. Only the safety net: commits and due retries wake it (B5).
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Least time between two settles while every attempt fails: each is a transaction that writes wait for, and a failed
+/// delivery waits for its retry anyway (FN-1).
+const FAILING_PACE: Duration = Duration::from_millis(200);
 
 /// What the dispatcher tells a courier.
 pub(crate) enum Note {
@@ -29,10 +29,22 @@ pub(crate) enum Note {
     Due(Vec<DueDelivery>),
     /// The rule changed: what is queued goes by the new one (C12).
     Changed(Box<Endpoint>),
+    /// Something is overdue: ask the ledger.
+    Look,
+}
+
+impl Note {
+    /// Returns the deliveries of a note that nobody read.
+    pub fn due(self) -> Option<Vec<DueDelivery>> {
+        match self {
+            Self::Due(due) => Some(due),
+            Self::Changed(_) | Self::Look => None,
+        }
+    }
 }
 
 /// What a settle said, in case it must be said again, and its answer.
-type Settled = (Vec<Settlement>, Result<Taken, SettleError>);
+type Settled = (Vec<Outcome>, Result<Taken, SettleError>);
 /// A settle that is being committed.
 type Settling = tokio::task::JoinHandle<Settled>;
 
@@ -44,17 +56,33 @@ pub(crate) struct Courier {
     desk: Arc<Desk>,
     notes: mpsc::UnboundedReceiver<Note>,
     stopping: watch::Receiver<Option<Instant>>,
+    /// The dispatcher may still say something.
+    open: bool,
     /// One for each delivery in flight.
     runners: JoinSet<()>,
     settling: Option<Settling>,
     /// Ask the ledger for more although there is nothing to settle.
     look: bool,
-    next_due: Option<Timestamp>,
-    look_at: Instant,
+    /// The ledger was told that there is no room: what is due is asked for with the next outcome.
+    full: bool,
+    /// When a waiting retry is due.
+    next_due: Option<Instant>,
     settle_wait: Duration,
+    /// No settle before this: the ledger failed, or nothing but failures would be told.
     not_before: Option<Instant>,
-    /// No more is taken or sent: the engine stops, or the rule is gone.
-    closing: bool,
+    farewell: Farewell,
+}
+
+/// How far the end of a courier is: no more is taken or sent because the engine stops, or the rule is gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Farewell {
+    Serving,
+    /// The ledger may still hand something over: a settle without room has yet to take the credit back.
+    Closing,
+    /// That settle is being committed.
+    Said,
+    /// It is committed: what comes now was on the way before.
+    Heard,
 }
 
 impl Courier {
@@ -73,18 +101,30 @@ impl Courier {
             route,
             notes,
             stopping,
+            open: true,
             runners: JoinSet::new(),
             settling: None,
             look: true,
+            full: false,
             next_due: None,
-            look_at: Instant::now() + LOOK_EVERY,
             settle_wait: SETTLE_RETRY,
             not_before: None,
-            closing: false,
+            farewell: Farewell::Serving,
         }
     }
 
-    pub async fn run(mut self) {
+    /// Serves until the end, and returns what was handed over too late to be settled.
+    pub async fn run(mut self) -> Vec<DueDelivery> {
+        self.serve().await;
+        self.notes.close();
+        let mut strays = Vec::new();
+        while let Ok(note) = self.notes.try_recv() {
+            strays.extend(note.due().unwrap_or_default());
+        }
+        strays
+    }
+
+    async fn serve(&mut self) {
         let mut stop = self.stopping.clone();
         let mut deadline = None;
         while self.step() {
@@ -92,10 +132,13 @@ impl Courier {
             tokio::select! {
                 () = self.desk.outcome() => {}
                 Some(ended) = self.runners.join_next() => self.ended(ended),
-                note = self.notes.recv(), if !self.closing => match note {
+                note = self.notes.recv(), if self.open => match note {
                     Some(note) => self.noted(note),
                     // The rule is gone: what is in flight is finished and settled.
-                    None => self.closing = true,
+                    None => {
+                        self.open = false;
+                        self.close();
+                    }
                 },
                 answer = answered(&mut self.settling) => {
                     self.settling = None;
@@ -106,9 +149,9 @@ impl Courier {
                 stopped = stop.wait_for(Option::is_some), if deadline.is_none() => {
                     // An engine that was dropped without a shutdown gives no grace.
                     deadline = Some(stopped.ok().and_then(|at| *at).unwrap_or_else(Instant::now));
-                    self.closing = true;
+                    self.close();
                 }
-                () = tokio::time::sleep_until(wake) => self.woken(),
+                () = until(wake) => self.woken(),
                 () = until(deadline) => return self.give_up(),
             }
         }
@@ -117,7 +160,7 @@ impl Courier {
     /// Starts runners for what there are slots for, and a settle when there is something to say. Returns false when all
     /// is done and nothing more will come.
     fn step(&mut self) -> bool {
-        if self.closing || self.route.endpoint.held {
+        if self.waits() {
             self.desk.clear();
         }
         for _ in 0..self.desk.muster() {
@@ -126,20 +169,33 @@ impl Courier {
         if self.settling.is_none() && self.not_before.is_none() && (self.look || self.desk.has_outcomes()) {
             self.settle();
         }
-        !self.closing || self.settling.is_some() || self.desk.unsettled() > 0
+        self.farewell != Farewell::Heard || self.settling.is_some() || self.desk.unsettled() > 0
+    }
+
+    /// Returns whether nothing more may be sent.
+    fn waits(&self) -> bool {
+        self.farewell != Farewell::Serving || self.route.endpoint.held
+    }
+
+    fn close(&mut self) {
+        if self.farewell == Farewell::Serving {
+            self.farewell = Farewell::Closing;
+            self.look = true;
+            self.not_before = None;
+        }
     }
 
     fn ended(&self, runner: Result<(), tokio::task::JoinError>) {
         if let Err(error) = runner {
-            self.desk.bury_runner();
             let rule = self.route.endpoint.rule;
-            tracing::error!(rule.id = %rule, error = %error, "an attempt ended badly: its delivery is sent again at the next start");
+            tracing::error!(rule.id = %rule, error = %error, "an attempt ended badly: it counts as one of unknown outcome");
         }
     }
 
     fn noted(&mut self, note: Note) {
         match note {
             Note::Due(due) => self.desk.enqueue(due),
+            Note::Look => self.look = true,
             Note::Changed(endpoint) => {
                 // Also when it reads the same: a pause that was taken back meanwhile cost the credit.
                 self.look = true;
@@ -154,13 +210,17 @@ impl Courier {
     /// Tells the ledger what came of what was sent, and how much more there is room for, in one transaction.
     fn settle(&mut self) {
         self.look = false;
-        self.look_at = Instant::now() + LOOK_EVERY;
         self.next_due = None;
         let (outcomes, room) = self.desk.collect(self.shared.config.ahead);
-        let free = if self.closing || self.route.endpoint.held { 0 } else { room };
+        let free = if self.waits() { 0 } else { room };
+        self.full = free == 0;
+        if self.farewell == Farewell::Closing {
+            self.farewell = Farewell::Said;
+        }
         let (shared, id) = (Arc::clone(&self.shared), self.id);
         self.settling = Some(tokio::spawn(async move {
-            let answer = shared.ledger.settle(shared.instance, id, outcomes.clone(), free).await;
+            let settlements = outcomes.iter().map(|outcome| outcome.settlement.clone()).collect();
+            let answer = shared.ledger.settle(shared.instance, id, settlements, free).await;
             (outcomes, answer)
         }));
     }
@@ -168,8 +228,22 @@ impl Courier {
     fn settled(&mut self, (outcomes, answer): Settled) -> Standing {
         match answer {
             Ok(taken) => {
+                // Only now is it durable: what is counted and told of is so.
+                outcomes.iter().for_each(|outcome| self.route.recorded(outcome));
+                if self.farewell == Farewell::Said {
+                    self.farewell = Farewell::Heard;
+                }
+                if !outcomes.is_empty()
+                    && outcomes.iter().all(Outcome::is_failure)
+                    && self.farewell == Farewell::Serving
+                {
+                    self.not_before = Some(Instant::now() + FAILING_PACE);
+                }
                 self.settle_wait = SETTLE_RETRY;
-                self.next_due = taken.next_due;
+                // A millisecond more: timers are coarse, and one that is early finds nothing due.
+                self.next_due = taken
+                    .next_due
+                    .map(|due| Instant::now() + due.since(self.shared.clock.now()) + Duration::from_millis(1));
                 self.desk.enqueue(taken.due);
                 Standing::Owner
             }
@@ -184,6 +258,9 @@ impl Courier {
                     "outcomes could not be recorded: tried again, and nothing more is taken until then"
                 );
                 self.desk.put_back(outcomes);
+                if self.farewell == Farewell::Said {
+                    self.farewell = Farewell::Closing;
+                }
                 self.look = true;
                 self.not_before = Some(Instant::now() + self.settle_wait);
                 self.settle_wait = (self.settle_wait * 2).min(SETTLE_RETRY_MAX);
@@ -193,25 +270,22 @@ impl Courier {
     }
 
     /// Returns when there is something to do although nothing came in.
-    fn wake_at(&self) -> Instant {
-        if let Some(usable) = self.not_before {
-            // Whatever is due waits for the ledger to be usable again.
-            return usable;
-        }
-        let due = self.next_due.filter(|_| !self.closing).map(|due| {
-            // A millisecond more: timers are coarse, and one that is early finds nothing due.
-            Instant::now() + due.since(self.shared.clock.now()) + Duration::from_millis(1)
-        });
-        due.map_or(self.look_at, |due| due.min(self.look_at))
+    fn wake_at(&self) -> Option<Instant> {
+        // What is due waits for room: the next outcome makes some.
+        let due = self.next_due.filter(|_| !self.full);
+        due.into_iter().chain(self.not_before).min()
     }
 
     fn woken(&mut self) {
-        if self.not_before.take().is_none() {
+        let now = Instant::now();
+        if self.next_due.is_some_and(|due| due <= now) {
+            self.next_due = None;
             self.look = true;
         }
+        self.not_before = self.not_before.filter(|at| *at > now);
     }
 
-    fn give_up(self) {
+    fn give_up(&self) {
         let unsettled = self.desk.unsettled();
         if unsettled > 0 {
             tracing::warn!(

@@ -5,10 +5,25 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bucketbell_event::EventId;
 use bucketbell_ledger::{DueDelivery, Settlement};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::route::Route;
+
+/// What becomes of a delivery, and what its record says of it.
+pub(crate) struct Outcome {
+    pub settlement: Settlement,
+    pub event: EventId,
+    /// Made in all, with the last.
+    pub attempts: u32,
+}
+
+impl Outcome {
+    pub const fn is_failure(&self) -> bool {
+        matches!(self.settlement, Settlement::Retry { .. } | Settlement::Dead { .. })
+    }
+}
 
 /// Held for a few instructions at a time, never across an await.
 pub(crate) struct Desk {
@@ -20,7 +35,7 @@ pub(crate) struct Desk {
 struct State {
     /// Taken, waiting for a slot, each since when.
     queue: VecDeque<(DueDelivery, Instant)>,
-    outcomes: Vec<Settlement>,
+    outcomes: Vec<Outcome>,
     /// Runners that are sending, one delivery each.
     running: usize,
     slots: usize,
@@ -64,7 +79,7 @@ impl Desk {
     }
 
     /// Lays an outcome down for the courier.
-    pub fn lay_down(&self, outcome: Settlement) {
+    pub fn lay_down(&self, outcome: Outcome) {
         let mut state = self.state();
         state.outcomes.push(outcome);
         let first = state.outcomes.len() == 1;
@@ -75,7 +90,7 @@ impl Desk {
     }
 
     /// Takes back the slot of a runner that ended badly.
-    pub fn bury_runner(&self) {
+    pub fn free_slot(&self) {
         self.state().running -= 1;
     }
 
@@ -83,18 +98,22 @@ impl Desk {
     pub fn clear(&self) {
         let mut state = self.state();
         let State { queue, outcomes, .. } = &mut *state;
-        outcomes.extend(queue.drain(..).map(|(delivery, _)| Settlement::Returned { number: delivery.number }));
+        outcomes.extend(queue.drain(..).map(|(delivery, _)| Outcome {
+            settlement: Settlement::Returned { number: delivery.number },
+            event: delivery.event.id,
+            attempts: delivery.attempts,
+        }));
     }
 
     /// Puts outcomes that could not be settled back before the others.
-    pub fn put_back(&self, mut unsettled: Vec<Settlement>) {
+    pub fn put_back(&self, mut unsettled: Vec<Outcome>) {
         let mut state = self.state();
         unsettled.append(&mut state.outcomes);
         state.outcomes = unsettled;
     }
 
     /// Takes the outcomes, and returns with them how many more deliveries there is room for beyond what waits and runs.
-    pub fn collect(&self, ahead: usize) -> (Vec<Settlement>, usize) {
+    pub fn collect(&self, ahead: usize) -> (Vec<Outcome>, usize) {
         let mut state = self.state();
         let room = state.slots + ahead;
         let free = room.saturating_sub(state.queue.len() + state.running);

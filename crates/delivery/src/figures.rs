@@ -5,7 +5,7 @@ use std::time::Duration;
 use bucketbell_ledger::{DeadReason, Endpoint};
 use metrics::{Counter, Histogram, counter, histogram};
 
-/// Handles with the endpoint's labels: its rule and its label, never path, query or credentials of a url (Y6).
+/// Handles with the endpoint's labels: its rule, and host and port of its url, never path, query or credentials (Y6).
 pub(crate) struct Figures {
     delivered: Counter,
     failed: Counter,
@@ -17,7 +17,7 @@ pub(crate) struct Figures {
 
 impl Figures {
     pub fn new(endpoint: &Endpoint) -> Self {
-        let labels = [("endpoint", endpoint.rule.to_string()), ("host", endpoint.label.clone())];
+        let labels = [("endpoint", endpoint.rule.to_string()), ("host", host(&endpoint.target.url))];
         let dropped = |reason: &DeadReason| {
             let [rule, host] = labels.clone();
             let labels = [rule, host, ("reason", reason.as_str().to_owned())];
@@ -51,4 +51,10 @@ impl Figures {
     pub fn sending_after(&self, waited: Duration) {
         self.wake_to_send.record(waited.as_secs_f64());
     }
+}
+
+/// Returns host and port of a url.
+fn host(url: &url::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

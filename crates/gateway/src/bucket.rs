@@ -83,6 +83,9 @@ impl Backend {
             Some(Ok(asked @ 1..=BUCKETS_PAGE_MAX)) => asked,
             Some(_) => return Err(s3_error!(InvalidArgument, "max-buckets must be from 1 to {BUCKETS_PAGE_MAX}.")),
         };
+        if input.bucket_region.as_ref().is_some_and(|region| *region != self.config.region) {
+            return Err(s3_error!(InvalidArgument, "All buckets are in this server's region, {}.", self.config.region));
+        }
         let after = match input.continuation_token.as_deref() {
             None => String::new(),
             Some(token) => after_token(token)

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bucketbell_ledger::sqlite::INLINE_BYTES_MAX;
 
+use crate::preflight::SIGNED_CHUNK_BYTES_MAX;
+
 /// S3's own limit for one PUT. Larger objects take a multipart upload.
 const SINGLE_PUT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 
@@ -20,6 +22,9 @@ pub struct GatewayConfig {
     pub inline_bytes_max: usize,
     /// Requests at work at one time (`SlowDown` beyond). An upload holds up to 2 MiB. Default: 1,024.
     pub requests_max: usize,
+    /// Bytes of signed chunks (`aws-chunked` with a signature each) that may be in memory at one time, over all requests
+    /// (`SlowDown` beyond). An upload in such chunks holds up to 2 MiB of them. Default: 256 MiB.
+    pub signed_chunk_bytes_max: usize,
     /// Time that a client has to send the next bytes of a body (`RequestTimeout` beyond). Default: 60 s.
     pub body_idle_max: Duration,
     /// Name of this process in `x-amz-id-2` and in events. Default: `bucketbell`.
@@ -34,6 +39,7 @@ impl Default for GatewayConfig {
             object_bytes_max: SINGLE_PUT_BYTES_MAX,
             inline_bytes_max: INLINE_BYTES_MAX,
             requests_max: 1024,
+            signed_chunk_bytes_max: 256 * 1024 * 1024,
             body_idle_max: Duration::from_secs(60),
             host_id: "bucketbell".to_owned(),
         }
@@ -54,6 +60,8 @@ pub enum ConfigError {
     ObjectBytes { min: usize, max: u64 },
     #[error("the number of requests at one time must not be 0")]
     NoRequests,
+    #[error("signed chunks must be allowed at least {min} bytes of memory, which is one of them")]
+    SignedChunks { min: usize },
     #[error("the host id must be 1 to 64 visible ASCII characters")]
     HostId,
 }
@@ -77,6 +85,9 @@ impl GatewayConfig {
         }
         if self.requests_max == 0 {
             return Err(ConfigError::NoRequests);
+        }
+        if self.signed_chunk_bytes_max < SIGNED_CHUNK_BYTES_MAX {
+            return Err(ConfigError::SignedChunks { min: SIGNED_CHUNK_BYTES_MAX });
         }
         if !named(&self.host_id) || !self.host_id.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ConfigError::HostId);
@@ -104,6 +115,8 @@ mod tests {
         assert!(matches!(refused(|config| config.object_bytes_max = 1), ConfigError::ObjectBytes { .. }));
         assert!(matches!(refused(|config| config.object_bytes_max *= 2), ConfigError::ObjectBytes { .. }));
         assert_eq!(refused(|config| config.requests_max = 0), ConfigError::NoRequests);
+        let one = SIGNED_CHUNK_BYTES_MAX;
+        assert_eq!(refused(|config| config.signed_chunk_bytes_max = one - 1), ConfigError::SignedChunks { min: one });
         assert_eq!(refused(|config| config.host_id = "a b".into()), ConfigError::HostId);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bucketbell_access::Accounts;
 use bucketbell_ledger::{AccessKey, Account, Ledger, Role};
+use http::{HeaderMap, header};
 use s3s::{
     S3Result,
     access::{S3Access, S3AccessContext},
@@ -14,7 +15,9 @@ use s3s::{
 
 use crate::{
     exchange::{Exchange, Target},
-    failure, operation,
+    failure,
+    gateway::XML_BYTES_MAX,
+    operation, parameter, proof,
 };
 
 /// Longer ones are not looked up: nobody has one.
@@ -60,6 +63,19 @@ impl Doorman {
     }
 }
 
+/// Refuses a document that is too large before it is read.
+fn check_xml_size(operation: &str, headers: &HeaderMap) -> S3Result<()> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if operation == "CreateBucket" && length.is_some_and(|length: u64| length > XML_BYTES_MAX as u64) {
+        return Err(s3_error!(
+            MaxMessageLengthExceeded,
+            "Your request was too big: the document may have {} bytes.",
+            XML_BYTES_MAX
+        ));
+    }
+    Ok(())
+}
+
 fn unknown_key() -> s3s::S3Error {
     s3_error!(InvalidAccessKeyId, "The AWS access key ID you provided does not exist in our records.")
 }
@@ -78,6 +94,7 @@ impl S3Access for Doorman {
         let Some(access_key) = cx.credentials().map(|credentials| credentials.access_key.clone()) else {
             return Err(s3_error!(AccessDenied, "Anonymous access is not allowed. Sign the request."));
         };
+        proof::check(cx.headers(), cx.uri())?;
         let exchange = of_request(cx.extensions_mut())?;
         let account = self.access_key(Some(&exchange), &access_key).await?.account;
         let path = cx.s3_path();
@@ -88,7 +105,9 @@ impl S3Access for Doorman {
         };
         exchange.note_caller(account.clone(), target);
         operation::check(cx.s3_op().name())?;
+        parameter::check(cx.s3_op().name(), cx.uri())?;
         operation::check_features(cx.headers(), cx.uri())?;
+        check_xml_size(cx.s3_op().name(), cx.headers())?;
         match cx.s3_path().get_bucket_name() {
             Some(bucket) if cx.s3_op().name() != "CreateBucket" => self.check_owner(&exchange, &account, bucket).await,
             _ => Ok(()),

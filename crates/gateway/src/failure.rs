@@ -108,7 +108,12 @@ pub(crate) fn of_body(error: &StdError) -> S3Error {
                 );
             }
             Some(AwsChunkedStreamError::ChunkDataTooLarge(_, max)) => {
-                return s3_error!(EntityTooLarge, "A signed chunk is larger than {max} bytes. Send smaller chunks.");
+                return s3_error!(
+                    EntityTooLarge,
+                    "A signed chunk is larger than {} bytes. Set the client's chunk size to {} or less (64 KiB is usual), or send the chunks unsigned (STREAMING-UNSIGNED-PAYLOAD-TRAILER).",
+                    max,
+                    max
+                );
             }
             Some(AwsChunkedStreamError::Underlying(_)) | None => {}
             Some(_) => return incomplete(),

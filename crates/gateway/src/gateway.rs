@@ -15,12 +15,10 @@ use s3s::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::{ConfigError, GatewayConfig, doorman::Doorman, service::GatewayService};
+use crate::{ConfigError, GatewayConfig, doorman::Doorman, preflight::SIGNED_CHUNK_BYTES_MAX, service::GatewayService};
 
 /// A `CreateBucket` body is the largest XML that is taken.
-const XML_BYTES_MAX: usize = 64 * 1024;
-/// A signed chunk is held in memory until its signature is checked. SDKs send 64 KiB to 1 MiB.
-const SIGNED_CHUNK_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(crate) const XML_BYTES_MAX: usize = 64 * 1024;
 /// Forms are refused before they are read; this bounds them should one get further.
 const FORM_BYTES_MAX: usize = 64 * 1024;
 

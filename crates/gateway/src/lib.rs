@@ -1,7 +1,7 @@
 //! The S3 protocol, on `s3s`, and what each of its operations means for the ledger and the blobs.
 //!
 //! `s3s` parses requests, checks signatures and writes XML. Ours is the rest: who may do what ([`doorman`]), which operations
-//! there are and what is refused rather than ignored ([`operation`], Y5), the checksums that `s3s` only hands over
+//! there are and what is refused rather than ignored ([`operation`], [`parameter`], Y5), the checksums that `s3s` only hands over
 //! ([`checksum`]), the way of the bytes to the disk before the change is committed ([`upload`], OB-2), and one mapping of
 //! every failure to an S3 code ([`failure`]).
 //!
@@ -21,6 +21,9 @@ mod lingering;
 mod listing;
 mod object;
 mod operation;
+mod parameter;
+mod preflight;
+mod proof;
 mod service;
 mod text;
 mod upload;
@@ -28,4 +31,5 @@ mod upload;
 pub use config::{ConfigError, GatewayConfig};
 pub use exchange::PeerAddr;
 pub use gateway::Gateway;
+pub use parameter::parameters;
 pub use service::{GatewayBody, GatewayService};

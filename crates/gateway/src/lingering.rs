@@ -5,7 +5,10 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -25,7 +28,13 @@ const IDLE_MAX: Duration = Duration::from_millis(500);
 
 /// Where a body comes back to that was not read to its end.
 #[derive(Clone, Default)]
-pub(crate) struct Returned(Arc<Mutex<Option<Body>>>);
+pub(crate) struct Returned(Arc<Home>);
+
+#[derive(Default)]
+struct Home {
+    left: Mutex<Option<Body>>,
+    unasked: AtomicBool,
+}
 
 /// A body on loan to the protocol layer.
 struct Lent {
@@ -45,9 +54,15 @@ impl Returned {
         Body::http_body_unsync(Lent { body: Some(body), waits, home: self.clone() })
     }
 
+    /// Returns whether the client still waits to be asked for its body. The connection ends with the answer then, which
+    /// has to say so: a client that keeps it would lose its next request.
+    pub(crate) fn is_unasked(&self) -> bool {
+        self.0.unasked.load(Ordering::Relaxed)
+    }
+
     /// Reads on in the background, if anything is left.
     pub(crate) fn linger(&self) {
-        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let left = self.0.left.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(left) = left {
             tokio::spawn(tokio::time::timeout(TIME_MAX, read_on(left)));
         }
@@ -89,11 +104,11 @@ impl HttpBody for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some(body) = self.body.take()
-            && !self.waits
-            && !body.is_end_stream()
-        {
-            *self.home.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+        let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
+        if self.waits {
+            self.home.0.unasked.store(true, Ordering::Relaxed);
+        } else {
+            *self.home.0.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
         }
     }
 }

@@ -1,4 +1,8 @@
 //! Listing the keys of a bucket, in S3's two versions of it.
+//!
+//! A key may hold characters that XML 1.0 cannot carry. Clients that know this ask for `encoding-type=url` (boto3 and the
+//! AWS CLI always do). To one that does not ask, a page that holds such a name is answered url-encoded all the same, and
+//! says so in its `EncodingType`: one such key must not make the whole bucket unlistable. All other pages are as asked.
 
 use bucketbell_ledger::{Listing, ListingQuery, ObjectRecord};
 use s3s::{S3Request, S3Response, S3Result, dto, s3_error};
@@ -8,7 +12,7 @@ use crate::{
     exchange::Exchange,
     failure,
     gateway::Backend,
-    text::{after_token, canonical_id, page_token, s3_time, url_encoded},
+    text::{after_token, canonical_id, fits_xml, page_token, s3_time, url_encoded},
 };
 
 /// Keys and common prefixes on one page, at most and when nothing is asked for.
@@ -37,6 +41,7 @@ impl Backend {
         };
         let owner = Some(self.owner(&exchange, &input.bucket).await?);
         let page = self.page(&exchange, &input.bucket, query).await?;
+        let encoding = encoding.fitting(&page, [&input.prefix, &input.delimiter, &input.marker]);
         Ok(S3Response::new(dto::ListObjectsOutput {
             name: Some(input.bucket),
             prefix: Some(encoding.name(input.prefix.unwrap_or_default())),
@@ -47,7 +52,7 @@ impl Backend {
             contents: contents(page.objects, encoding, owner.as_ref()),
             common_prefixes: common_prefixes(page.common_prefixes, encoding),
             delimiter: given(input.delimiter).map(|delimiter| encoding.name(delimiter)),
-            encoding_type: input.encoding_type,
+            encoding_type: encoding.answered(),
             ..Default::default()
         }))
     }
@@ -76,6 +81,7 @@ impl Backend {
             _ => None,
         };
         let page = self.page(&exchange, &input.bucket, query).await?;
+        let encoding = encoding.fitting(&page, [&input.prefix, &input.delimiter, &input.start_after]);
         Ok(S3Response::new(dto::ListObjectsV2Output {
             name: Some(input.bucket),
             prefix: Some(encoding.name(input.prefix.unwrap_or_default())),
@@ -87,7 +93,7 @@ impl Backend {
             contents: contents(page.objects, encoding, owner.as_ref()),
             common_prefixes: common_prefixes(page.common_prefixes, encoding),
             delimiter: given(input.delimiter).map(|delimiter| encoding.name(delimiter)),
-            encoding_type: input.encoding_type,
+            encoding_type: encoding.answered(),
             start_after: given(input.start_after).map(|after| encoding.name(after)),
             ..Default::default()
         }))
@@ -110,6 +116,17 @@ impl Encoding {
             Some(dto::EncodingType::URL) => Ok(Self { url: true }),
             Some(_) => Err(s3_error!(InvalidArgument, "The encoding type must be `url`.")),
         }
+    }
+
+    /// Returns the encoding that a page can be written in: this one, or url encoding where a name needs it.
+    fn fitting(self, page: &Listing, asked: [&Option<String>; 3]) -> Self {
+        let keys = page.objects.iter().map(|record| &record.key);
+        let mut names = keys.chain(&page.common_prefixes).chain(&page.next).chain(asked.into_iter().flatten());
+        Self { url: self.url || names.any(|name| !name.chars().all(fits_xml)) }
+    }
+
+    fn answered(self) -> Option<dto::EncodingType> {
+        self.url.then(|| dto::EncodingType::from_static(dto::EncodingType::URL))
     }
 
     fn name(self, name: String) -> String {

@@ -6,6 +6,8 @@
 use http::{HeaderMap, Uri};
 use s3s::{S3Result, s3_error};
 
+use crate::parameter;
+
 /// The operations that are supported. Everything else answers `NotImplemented`.
 pub(crate) const SUPPORTED: &[&str] = &[
     "ListBuckets",
@@ -54,6 +56,9 @@ const MISSING: &[Feature] = &[
     feature("x-amz-optional-object-attributes", &[], "Optional attributes in a listing"),
 ];
 
+/// Headers that some signers move into the url, where nobody would read them.
+const HEADERS_ONLY: &[&str] = &["x-amz-meta-", "x-amz-copy-source", "x-amz-rename-source"];
+
 /// Refuses an operation that is not there.
 ///
 /// # Errors
@@ -75,9 +80,16 @@ pub(crate) fn check_features(headers: &HeaderMap, uri: &Uri) -> S3Result<()> {
     for (name, value) in headers {
         check_feature(name.as_str(), value.as_bytes())?;
     }
-    for pair in uri.query().unwrap_or_default().split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        check_feature(&name.to_ascii_lowercase(), value.as_bytes())?;
+    for (name, value) in parameter::pairs(uri) {
+        let name = name.to_ascii_lowercase();
+        check_feature(&name, value.as_bytes())?;
+        if HEADERS_ONLY.iter().any(|stem| name.starts_with(stem)) {
+            return Err(s3_error!(
+                NotImplemented,
+                "`{}` in a url is not supported by this server: send the header.",
+                name
+            ));
+        }
     }
     Ok(())
 }
@@ -163,6 +175,9 @@ mod tests {
     fn a_presigned_url_is_held_to_the_same_table() {
         let check = |uri| check_features(&HeaderMap::new(), &Uri::from_static(uri));
         assert!(check("/b/k?X-Amz-Expires=60&x-amz-acl=public-read").is_err());
+        assert!(check("/b/k?X-Amz-%41cl=public%2Dread").is_err(), "however it is written");
+        assert!(check("/b/k?x-amz-meta-camera=x100").is_err(), "or the metadata would be lost");
+        assert!(check("/b/k?x-amz-copy-source=/b/j").is_err(), "or an empty object would be stored");
         assert!(check("/b/k?X-Amz-Acl=private&X-Amz-Signature=abc&x-id=PutObject").is_ok());
     }
 }

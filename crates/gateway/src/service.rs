@@ -12,12 +12,12 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use s3s::{Body, S3Error, s3_error, service::S3Service};
 use tokio::sync::Semaphore;
 
-use crate::{GatewayConfig, PeerAddr, exchange::Exchange, failure, lingering::Returned, text::xml_escaped};
+use crate::{GatewayConfig, PeerAddr, exchange::Exchange, failure, lingering::Returned, preflight, text::xml_escaped};
 
 /// The body of an answer.
 pub type GatewayBody = Body;
@@ -42,6 +42,8 @@ struct Shared {
     host_id: String,
     /// Requests that may still start.
     slots: Semaphore,
+    /// Bytes that signed chunks may still hold in memory.
+    signed_chunk_bytes: Semaphore,
     /// Makes request ids differ should the system have no randomness to give.
     served: AtomicU64,
 }
@@ -55,7 +57,9 @@ impl fmt::Debug for GatewayService {
 impl GatewayService {
     pub(crate) fn new(s3: S3Service, config: &GatewayConfig) -> Self {
         let slots = Semaphore::new(config.requests_max.min(Semaphore::MAX_PERMITS));
-        let shared = Shared { host_id: config.host_id.clone(), slots, served: AtomicU64::new(0) };
+        let signed_chunk_bytes = Semaphore::new(config.signed_chunk_bytes_max.min(Semaphore::MAX_PERMITS));
+        let host_id = config.host_id.clone();
+        let shared = Shared { host_id, slots, signed_chunk_bytes, served: AtomicU64::new(0) };
         Self { s3, shared: Arc::new(shared) }
     }
 
@@ -78,24 +82,34 @@ impl GatewayService {
     }
 
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
-        let Ok(_slot) = self.shared.slots.try_acquire() else {
-            return refused(s3_error!(SlowDown, "The server is busy. Reduce your request rate."));
-        };
-        if is_form(&request) {
-            return refused(s3_error!(NotImplemented, "Form uploads are not supported by this server."));
-        }
-        let (parts, body) = request.into_parts();
+        let Ok(_slot) = self.shared.slots.try_acquire() else { return refused(busy()) };
+        let (mut head, body) = request.into_parts();
+        let chunks = u32::try_from(preflight::signed_chunk_bytes(&head.headers)).unwrap_or(u32::MAX);
+        let Ok(_memory) = self.shared.signed_chunk_bytes.try_acquire_many(chunks) else { return refused(busy()) };
         let returned = Returned::default();
-        let body = returned.lend(body, &parts.headers);
-        let answer = self.s3.call(Request::from_parts(parts, body)).await;
-        returned.linger();
-        match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::error!(%error, "the protocol layer failed");
-                refused(s3_error!(InternalError))
+        let body = returned.lend(body, &head.headers);
+        let mut answer = match preflight::check(&head) {
+            Ok(()) => {
+                preflight::settle_range(&mut head);
+                self.protocol(Request::from_parts(head, body)).await
             }
+            Err(error) => {
+                drop(body);
+                refused(error)
+            }
+        };
+        returned.linger();
+        if returned.is_unasked() {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        answer
+    }
+
+    async fn protocol(&self, request: Request<Body>) -> Response<Body> {
+        self.s3.call(request).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the protocol layer failed");
+            refused(s3_error!(InternalError))
+        })
     }
 
     /// Adds what every answer has, and to an error document what `s3s` leaves out.
@@ -147,22 +161,16 @@ impl hyper::service::Service<Request<Incoming>> for GatewayService {
     }
 }
 
-/// Returns whether it is a browser's form upload. `s3s` would read it before it asks who sends it.
-fn is_form(request: &Request<Body>) -> bool {
-    let form = |headers: &HeaderMap| {
-        headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-            value.as_bytes().get(..19).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/form-data"))
-        })
-    };
-    request.method() == Method::POST && form(request.headers())
-}
-
 /// Returns whether `s3s` failed to read the XML of a request: it calls every such failure its own, also a body that is
 /// not the signed one. Where our own code failed, it has noted so.
 fn is_broken_xml_body(answer: &Response<Body>, exchange: &Exchange) -> bool {
     answer.status() == StatusCode::INTERNAL_SERVER_ERROR
         && !exchange.has_failed()
         && exchange.target().is_some_and(|target| target.operation == "CreateBucket")
+}
+
+fn busy() -> S3Error {
+    s3_error!(SlowDown, "The server is busy. Reduce your request rate.")
 }
 
 fn refused(error: S3Error) -> Response<Body> {

@@ -59,6 +59,12 @@ pub(crate) fn canonical_id(account: AccountId) -> String {
     format!("{:064x}", account.0)
 }
 
+/// Returns whether XML 1.0 carries a character from a writer to a reader. Some it cannot write at all, escaped or not, and
+/// of a carriage return a reader makes a line feed.
+pub(crate) fn fits_xml(character: char) -> bool {
+    matches!(character, '\t' | '\n' | ' '..='\u{fffd}' | '\u{10000}'..)
+}
+
 /// Escapes text for the content of an XML element.
 pub(crate) fn xml_escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -68,9 +74,7 @@ pub(crate) fn xml_escaped(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            // XML 1.0 cannot write them at all, escaped or not.
-            control if control.is_control() => escaped.push('\u{fffd}'),
-            other => escaped.push(other),
+            other => escaped.push(if fits_xml(other) { other } else { '\u{fffd}' }),
         }
     }
     escaped

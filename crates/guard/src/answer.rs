@@ -11,8 +11,8 @@ use hyper::body::{Body, Incoming};
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of an answer's body that are kept.
 pub const EXCERPT_BYTES_MAX: usize = 1024;
-/// The longest `Retry-After` that is believed.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The longest `Retry-After` that is believed (X5): as long as the longest pause between two attempts.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// One answer. That it says no is not an error of the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,8 @@ mod tests {
         let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(asked("120", None), Some(Duration::from_secs(120)));
         assert_eq!(asked("0", None), Some(Duration::ZERO));
+        assert_eq!(asked("3599", None), Some(Duration::from_secs(3599)));
+        assert_eq!(asked("7200", None), Some(Duration::from_secs(3600)), "X5: an hour at most");
         assert_eq!(asked("99999999999999999999999", None), Some(RETRY_AFTER_MAX));
         assert_eq!(asked("Sun, 06 Nov 1994 08:50:07 GMT", date), Some(Duration::from_secs(30)));
         assert_eq!(asked("Sun, 06 Nov 1994 08:49:00 GMT", date), Some(Duration::ZERO), "the time is over");

@@ -25,6 +25,7 @@ use tower_service::Service;
 use crate::{
     Answer, ClientError, Destination, Reach, Resolve, SendError, SystemResolver,
     connector::{ConnectedSince, Connector, Dialling},
+    lookups::Lookups,
     tls,
 };
 
@@ -46,7 +47,7 @@ pub struct ClientConfig {
     pub resolve_timeout: Duration,
     /// Connections to one host that are kept while nothing is sent. Default: 128.
     pub idle_per_host_max: usize,
-    /// Default: [`SystemResolver`].
+    /// Asked for one name once at a time, however many requests wait for it. Default: [`SystemResolver`].
     pub resolver: Arc<dyn Resolve>,
 }
 
@@ -85,7 +86,7 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(2),
             resolve_timeout: Duration::from_secs(5),
             idle_per_host_max: 128,
-            resolver: Arc::new(SystemResolver::default()),
+            resolver: Arc::new(SystemResolver),
         }
     }
 }
@@ -99,7 +100,7 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let tls = tls::config(config.extra_roots_pem.as_deref())?;
         let dialling = Arc::new(Dialling {
-            resolver: config.resolver,
+            lookups: Lookups::new(config.resolver),
             resolve_timeout: config.resolve_timeout,
             connect_timeout: config.connect_timeout,
         });

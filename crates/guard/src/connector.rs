@@ -19,7 +19,7 @@ use hyper_util::{
 use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
-use crate::{Reach, Refusal, Resolve, judge};
+use crate::{Reach, Refusal, judge, lookups::Lookups};
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
@@ -42,7 +42,7 @@ pub(crate) enum ConnectError {
 /// How connections are made, the same for every reach.
 #[derive(Debug)]
 pub(crate) struct Dialling {
-    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) lookups: Lookups,
     pub(crate) resolve_timeout: Duration,
     /// For each address that is tried.
     pub(crate) connect_timeout: Duration,
@@ -100,7 +100,7 @@ impl Connector {
         if let Ok(address) = unzoned.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        match timeout(self.dialling.resolve_timeout, self.dialling.resolver.resolve(host, port)).await {
+        match timeout(self.dialling.resolve_timeout, self.dialling.lookups.resolve(host, port)).await {
             Ok(found) => found.map_err(ConnectError::Unresolved),
             Err(_) => Err(ConnectError::ResolveTimedOut),
         }

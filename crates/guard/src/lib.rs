@@ -13,6 +13,7 @@ mod client;
 mod connector;
 mod destination;
 mod error;
+mod lookups;
 mod resolver;
 mod tls;
 
@@ -21,4 +22,5 @@ pub use answer::{Answer, BODY_BYTES_MAX, EXCERPT_BYTES_MAX, RETRY_AFTER_MAX};
 pub use client::{Client, ClientConfig, HEADER_BYTES_MAX, HEADERS_MAX, IDLE_TIMEOUT, Post};
 pub use destination::{Destination, DestinationError};
 pub use error::{ClientError, SendError};
-pub use resolver::{LOOKUPS_MAX, Resolve, Resolving, SystemResolver};
+pub use lookups::LOOKUPS_MAX;
+pub use resolver::{Resolve, Resolving, SystemResolver};

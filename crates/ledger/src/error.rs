@@ -20,9 +20,15 @@ pub enum StoreError {
     InUse { path: String },
     /// The database was written by a newer version (Y1).
     #[error(
-        "the ledger has schema version {found}, and this program knows up to {known}: run the newer bucketbell that wrote it"
+        "the ledger has schema version {found}, and bucketbell {} knows up to {known}: run bucketbell {written_by} or newer",
+        env!("CARGO_PKG_VERSION")
     )]
-    TooNew { found: i64, known: i64 },
+    TooNew {
+        found: i64,
+        known: i64,
+        /// Version of the program that wrote it last.
+        written_by: String,
+    },
     /// A row that the schema or the code that wrote it forbids.
     #[error("inconsistent row {row} in `{table}.{column}`")]
     Inconsistency { table: &'static str, column: &'static str, row: String },

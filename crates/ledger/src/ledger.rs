@@ -82,8 +82,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// settled is recorded as one attempt of unknown outcome and is due again (DL-3). Signals go to `signals`.
     async fn join(&self, signals: mpsc::UnboundedSender<Signal>) -> Result<Instance, StoreError>;
 
-    /// Returns every endpoint that the instance owns, with opened secrets.
-    async fn endpoints(&self, instance: Instance) -> Result<Vec<Endpoint>, StoreError>;
+    /// Returns the endpoints that the instance owns, all of them or those of `only` that still have a rule, with opened
+    /// secrets.
+    async fn endpoints(&self, instance: Instance, only: Option<Vec<EndpointId>>) -> Result<Vec<Endpoint>, StoreError>;
 
     /// Records what became of taken deliveries, and takes up to `free` more, in one transaction.
     ///
@@ -131,8 +132,17 @@ pub trait Ledger: Send + Sync + 'static {
     /// Forgets blobs whose bytes are gone.
     async fn forget_blobs(&self, blobs: Vec<BlobId>) -> Result<(), StoreError>;
 
-    /// Removes what is older than the limits allow, at most `rows_max` rows of each kind.
+    /// Removes what the limits do not allow, at most `rows_max` rows of each kind, and makes dead letters of what nobody
+    /// will take any more: what removed rules were owed (C12), and what has become too old while its endpoint was held
+    /// (B10). With [`Pruned::more`] the next call goes on where this one stopped.
     async fn prune(&self, limits: PruneLimits) -> Result<Pruned, StoreError>;
+
+    /// Returns when writing and reading work, to the end: the writer has committed a transaction without content.
+    ///
+    /// # Errors
+    ///
+    /// What every other call would answer.
+    async fn check(&self) -> Result<(), StoreError>;
 
     /// Returns the id that the blob store must carry too.
     fn store_id(&self) -> StoreId;

@@ -31,4 +31,4 @@ pub use owed::{
 };
 pub use rules::{RuleSet, RulesSaved, RulesVersion};
 pub use seal::{MasterKey, MasterKeyError, Sealer};
-pub use stats::{PruneLimits, Pruned, QueueDepth, StoreId};
+pub use stats::{Buried, PruneLimits, Pruned, QueueDepth, StoreId};

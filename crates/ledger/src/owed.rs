@@ -103,8 +103,8 @@ pub enum DeadReason {
 pub enum Signal {
     /// These were committed just now and are already taken for the endpoint's owner: no query is needed (B5).
     Committed { endpoint: EndpointId, due: Vec<DueDelivery> },
-    /// Rules were saved: read the endpoints again.
-    RulesChanged,
+    /// The rules of these endpoints were saved, made or removed: read them again.
+    RulesChanged { endpoints: Vec<EndpointId> },
 }
 
 impl Settlement {

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use bucketbell_rule::RuleId;
 use uuid::Uuid;
 
-use crate::EndpointId;
+use crate::{DeadReason, EndpointId};
 
 /// What ties a ledger to its blob store: both carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct QueueDepth {
 pub struct PruneLimits {
     /// Events, once nothing is owed of them (B1), and their attempts.
     pub history: Duration,
+    /// Bytes of the events' bodies (B1). Beyond them the oldest go, however young, but never one that is still needed.
+    pub history_bytes_max: u64,
     /// Dead letters (B10).
     pub dead: Duration,
     /// Rows removed in one transaction, so that pruning never holds a write up for long.
@@ -40,13 +42,25 @@ pub struct PruneLimits {
 }
 
 /// What a round of pruning removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pruned {
     pub events: u64,
     pub attempts: u64,
     pub dead: u64,
-    /// Deliveries of removed rules that became dead letters.
-    pub orphaned: u64,
+    /// Deliveries that became dead letters because nobody will ever take them. Who called counts them and warns (B10).
+    pub buried: Vec<Buried>,
     /// A limit was reached: there is more to do at once.
     pub more: bool,
+}
+
+/// Deliveries of one rule that became dead letters in the same round, for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buried {
+    pub rule: RuleId,
+    /// As [`crate::Endpoint::label`] has it.
+    pub label: String,
+    /// Host and port of its url: as much as a metric says of it (Y6).
+    pub host: String,
+    pub reason: DeadReason,
+    pub count: u64,
 }

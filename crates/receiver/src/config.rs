@@ -1,6 +1,6 @@
 //! Whom a receiver believes, and how it behaves.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroU16, sync::Arc, time::Duration};
 
 use bucketbell_dialect::{SigningKey, SigningKeyError, TOLERANCE_DEFAULT};
 
@@ -8,6 +8,12 @@ use crate::{Arrival, Outcome};
 
 /// How long an event waits for another of its key, or for its own repeat, before the sender is asked to come again.
 pub const WAIT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// Requests whose events are handled at once. As many as there are connections, so that there are more only when senders
+/// hang up and come again while the first is still at work.
+pub const REQUESTS_MAX_DEFAULT: NonZeroU16 = NonZeroU16::new(1024).unwrap();
+/// How long what is in progress has to end once the receiver is to stop.
+pub const STOP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Told of every event and what became of it, as it happens.
 pub type Observer = Arc<dyn Fn(&Arrival, &Outcome) + Send + Sync>;
@@ -24,6 +30,12 @@ pub struct ReceiverConfig {
     pub refuse_older: bool,
     /// How long an event waits for another one of its key. Default: [`WAIT_DEFAULT`].
     pub wait: Duration,
+    /// Requests whose events are handled at once, those whose sender hung up included. One more is answered 503 and
+    /// `Retry-After`. Default: [`REQUESTS_MAX_DEFAULT`].
+    pub requests_max: NonZeroU16,
+    /// How long `serve` waits for what is in progress once it is to stop. The rest is cut off, commands with all
+    /// that they started are killed, and their events come again. Default: [`STOP_TIMEOUT_DEFAULT`].
+    pub stop_timeout: Duration,
     /// Told of every event. Default: nobody.
     pub observer: Option<Observer>,
 }
@@ -72,6 +84,8 @@ impl ReceiverConfig {
             tolerance: TOLERANCE_DEFAULT,
             refuse_older: false,
             wait: WAIT_DEFAULT,
+            requests_max: REQUESTS_MAX_DEFAULT,
+            stop_timeout: STOP_TIMEOUT_DEFAULT,
             observer: None,
         })
     }

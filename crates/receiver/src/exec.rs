@@ -72,7 +72,7 @@ impl Exec {
     /// # Errors
     ///
     /// [`HandlerError`] when no slot became free in time, or the command did not start, failed, or took too long and was
-    /// killed with all it started.
+    /// killed with all it started. That is also what happens when the future is dropped.
     pub async fn run(&self, arrival: &Arrival) -> Result<(), HandlerError> {
         let waited = timeout(self.timeout, self.slots.acquire()).await;
         let Ok(Ok(_slot)) = waited else {
@@ -120,29 +120,45 @@ impl Running {
 
     /// Gives the command its input, and waits for its end. A command need not read.
     async fn finish(&mut self, input: &[u8]) -> io::Result<ExitStatus> {
-        let stdin = self.child.stdin.take();
+        let Self { child, group } = self;
+        let stdin = child.stdin.take();
         let write = async move {
             if let Some(mut stdin) = stdin {
                 // It closes its end when it has read enough, or ends.
                 let _ = stdin.write_all(input).await;
             }
         };
-        let ((), status) = tokio::join!(write, self.child.wait());
-        // Ended, so its number may be another's by now.
-        self.group = None;
+        let wait = async {
+            let status = child.wait().await;
+            // Ended, so its number may be another's by now.
+            *group = None;
+            status
+        };
+        let ((), status) = tokio::join!(write, wait);
         status
     }
 
     async fn kill(&mut self) {
-        if let Some(group) = self.group.take() {
-            // The shell leads the group: what it started goes with it.
-            if let Err(error) = kill_process_group(group, Signal::KILL) {
-                tracing::warn!(%error, "cannot kill the command's processes");
-            }
-        }
+        self.kill_group();
         if let Err(error) = self.child.kill().await {
             tracing::warn!(%error, "cannot kill the command");
         }
+    }
+
+    /// Kills the command while it runs. The shell leads the group: what it started goes with it.
+    fn kill_group(&mut self) {
+        if let Some(group) = self.group.take()
+            && let Err(error) = kill_process_group(group, Signal::KILL)
+        {
+            tracing::warn!(%error, "cannot kill the command's processes");
+        }
+    }
+}
+
+impl Drop for Running {
+    /// A command whose outcome nobody will know must not go on: its event comes again, and would be handled beside it.
+    fn drop(&mut self) {
+        self.kill_group();
     }
 }
 

@@ -33,6 +33,7 @@ mod memory;
 mod receiver;
 mod reply;
 mod turns;
+mod work;
 
 #[cfg(feature = "server")]
 mod exec;
@@ -42,7 +43,7 @@ mod server;
 pub use arrival::{Arrival, Outcome};
 pub use bucketbell_dialect::{Family, IncomingDialect, Received, SigningKey};
 pub use bucketbell_event::Timestamp;
-pub use config::{ConfigError, Observer, ReceiverConfig, WAIT_DEFAULT};
+pub use config::{ConfigError, Observer, REQUESTS_MAX_DEFAULT, ReceiverConfig, STOP_TIMEOUT_DEFAULT, WAIT_DEFAULT};
 pub use handlers::{Buckets, HandlerError, Handlers};
 pub use memory::{KEEP_DEFAULT, Memory, MemoryError};
 pub use receiver::Receiver;

@@ -1,6 +1,6 @@
 //! The core: a request in, an answer out, whatever serves HTTP around it.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bucketbell_dialect::{IncomingDialect, Received, VerifyError, decode, verify};
 use bucketbell_event::Timestamp;
@@ -11,6 +11,7 @@ use crate::{
     Arrival, Handlers, Memory, Outcome, ReceiverConfig, Reply,
     memory::{Known, Mark},
     turns::Turns,
+    work::Work,
 };
 
 /// Headers that claim who sent a request.
@@ -26,20 +27,22 @@ struct Core {
     memory: Memory,
     handlers: Handlers,
     turns: Arc<Turns>,
+    work: Work,
 }
 
 impl Receiver {
     /// Makes a receiver of its parts.
     #[must_use]
     pub fn new(config: ReceiverConfig, memory: Memory, handlers: Handlers) -> Self {
-        Self(Arc::new(Core { config, memory, handlers, turns: Arc::default() }))
+        let work = Work::new(config.requests_max);
+        Self(Arc::new(Core { config, memory, handlers, turns: Arc::default(), work }))
     }
 
     /// Receives one request: 200 when every event in it is handled, now or before, and that is durable (A4, A6).
     ///
     /// Events of a body are handled in its order. When one fails the others are handled all the same, but no later one
     /// of its key; the answer is then 5xx, and when the body comes again only what failed is handled. What was begun is
-    /// finished also when the future is dropped, as happens when the sender hangs up.
+    /// finished also when the future is dropped, as happens when the sender hangs up: [`Receiver::finish`] waits for it.
     pub async fn receive(&self, dialect: IncomingDialect, headers: &HeaderMap, body: Bytes, now: Timestamp) -> Reply {
         if let Err(error) = self.0.authenticate(dialect, headers, &body, now) {
             tracing::warn!(%dialect, %error, "request refused: {error}");
@@ -50,13 +53,34 @@ impl Receiver {
             Err(error) => return Reply::error(400, "MalformedBody", &error.to_string()),
         };
         let core = Arc::clone(&self.0);
-        match tokio::spawn(core.handle_all(dialect, events, now)).await {
-            Ok(outcomes) => Reply::of(&outcomes),
+        let Some(handling) = self.0.work.begin(core.handle_all(dialect, events, now)) else {
+            tracing::warn!(%dialect, "request refused: too many are being handled, or the receiver stops");
+            return Reply::error(503, "Busy", "too many events are being handled: send it again");
+        };
+        match handling.await {
+            Ok(Some(outcomes)) => Reply::of(&outcomes),
+            Ok(None) => Reply::error(503, "Stopping", "the receiver stops: send it again"),
             Err(error) => {
                 tracing::error!(%dialect, %error, "the handler panicked");
                 Reply::error(500, "HandlerFailed", "the handler failed: send it again")
             }
         }
+    }
+
+    /// Takes no more requests, and waits until the events of those that came before are handled and remembered, also
+    /// where their sender has hung up. What takes longer than `limit` is cut off where it waits, and comes again.
+    /// Returns how many requests that were.
+    ///
+    /// `serve` does this when it stops; a program that serves the paths itself does it before it ends.
+    pub async fn finish(&self, limit: Duration) -> usize {
+        self.0.work.finish(limit).await
+    }
+}
+
+#[cfg(feature = "server")]
+impl Receiver {
+    pub(crate) fn stop_timeout(&self) -> Duration {
+        self.0.config.stop_timeout
     }
 }
 

@@ -23,7 +23,7 @@ use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::{Receiver, Reply};
@@ -36,17 +36,18 @@ const BODY_BYTES_PAST_MAX: usize = 8 * BODY_BYTES_MAX;
 pub const CONNECTIONS_MAX: usize = 1024;
 /// How long a sender has for the head of a request, and again for its body.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long requests in progress have to end once the receiver is to stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long answers to what was cut off have to leave.
+const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Returns the paths of `receiver`, to serve them, or to merge them into a program's own. `now` is the clock.
 pub fn router(receiver: Receiver, now: fn() -> Timestamp) -> Router {
     Router::new().route("/webhooks/{dialect}", any(webhook)).fallback(unknown).with_state((receiver, now))
 }
 
-/// Serves `receiver` on `listener` until `shutdown` ends, and then until what is in progress has ended too.
+/// Serves `receiver` on `listener` until `shutdown` ends, and then until what is in progress has ended too, whether its
+/// sender still waits for it or not, for at most `stop_timeout` of the configuration.
 pub async fn serve(listener: TcpListener, receiver: Receiver, shutdown: impl Future<Output = ()>) {
-    let router = router(receiver, system_clock);
+    let router = router(receiver.clone(), system_clock);
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -69,11 +70,24 @@ pub async fn serve(listener: TcpListener, receiver: Receiver, shutdown: impl Fut
         });
     }
     drop(listener);
-    if timeout(STOP_TIMEOUT, graceful.shutdown()).await.is_err() {
+    stop(&receiver, graceful).await;
+}
+
+/// Waits for what is in progress. First those who still wait for an answer: what they send is handled too.
+async fn stop(receiver: &Receiver, connections: GracefulShutdown) {
+    let (started, limit) = (Instant::now(), receiver.stop_timeout());
+    let mut closing = std::pin::pin!(connections.shutdown());
+    let closed = timeout(limit, &mut closing).await.is_ok();
+    let unfinished = receiver.finish(limit.saturating_sub(started.elapsed())).await;
+    if unfinished > 0 {
         tracing::warn!(
-            "requests still in progress after {} s are dropped; their senders try again",
-            STOP_TIMEOUT.as_secs()
+            requests = unfinished,
+            "{unfinished} requests were not finished within {} s and are cut off: their senders try again",
+            limit.as_secs()
         );
+    }
+    if !closed && timeout(LAST_ANSWERS_TIMEOUT, closing).await.is_err() {
+        tracing::warn!("some connections are closed without an answer; their senders try again");
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// How long a test waits before it says that something never happened. Generous: machines are shared.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a test waits before it says that something never happened. Generous, machines are shared, but shorter than
+/// any safety net that could help a test over what it guards.
+pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Polls `condition` until it gives a value.
 ///

@@ -4,8 +4,10 @@
 
 mod clock;
 mod deadline;
+mod faulty_ledger;
 mod sink;
 
 pub use clock::ManualClock;
 pub use deadline::{DEADLINE, eventually};
+pub use faulty_ledger::FaultyLedger;
 pub use sink::{Behaviour, Request, Sink};

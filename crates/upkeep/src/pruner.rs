@@ -2,7 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use bucketbell_ledger::{Ledger, PruneLimits, Pruned, StoreError};
+use bucketbell_ledger::{Buried, Ledger, PruneLimits, Pruned, StoreError};
+use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -10,7 +11,8 @@ use crate::{
     rounds::{self, Round},
 };
 
-/// Removes events that nothing is owed of any more (B1), their attempts, and dead letters (B10), by age.
+/// Removes events that nothing is owed of any more (B1) and their attempts, by age and size, and dead letters by age
+/// (B10). What nobody will take any more becomes dead letters: counted, and warned of in the audit log.
 #[derive(Clone)]
 pub struct Pruner {
     pub ledger: Arc<dyn Ledger>,
@@ -37,16 +39,29 @@ impl Pruner {
     /// The ledger's own failure: nothing was removed.
     pub async fn round(&self) -> Result<Pruned, StoreError> {
         let pruned = self.ledger.prune(self.limits).await?;
-        let Pruned { events, attempts, dead, orphaned, .. } = pruned;
-        if events + attempts + dead + orphaned > 0 {
+        pruned.buried.iter().for_each(tell);
+        let Pruned { events, attempts, dead, .. } = pruned;
+        if events + attempts + dead > 0 {
             tracing::info!(
                 events,
                 attempts,
                 dead,
-                orphaned,
-                "pruned {events} events, {attempts} attempts and {dead} dead letters; {orphaned} deliveries had lost their rule"
+                "pruned {events} events, {attempts} attempts and {dead} dead letters"
             );
         }
         Ok(pruned)
     }
+}
+
+/// Counts what died, under the labels that `delivery` counts by, and warns in the audit log (B10): one line for all that
+/// one rule lost, which may be millions.
+fn tell(buried: &Buried) {
+    let Buried { rule, label, host, reason, count } = buried;
+    let labels = [("endpoint", rule.to_string()), ("host", host.clone()), ("reason", reason.as_str().to_owned())];
+    counter!("bucketbell_notifications_dropped_total", &labels).increment(*count);
+    tracing::warn!(
+        target: "audit",
+        { rule.id = %rule, endpoint = %label, reason = reason.as_str(), count },
+        "{count} deliveries are dead: they are kept as dead letters"
+    );
 }

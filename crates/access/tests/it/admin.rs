@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use bucketbell_access::{
-    Accounts, AdminFromEnv, BootstrapError, Bootstrapped, ENTROPY_BYTES, PlainCredentials, bootstrap_admin,
+    Accounts, AdminFromEnv, BootstrapError, Bootstrapped, ENTROPY_BYTES, Keeper, PlainCredentials, bootstrap_admin,
 };
 use bucketbell_ledger::{
     Ledger, MasterKey, Role, SystemClock,
@@ -24,6 +24,29 @@ fn house() -> House {
     House { ledger: Arc::new(SqliteLedger::open(config).unwrap()), _folder: folder }
 }
 
+/// A file in memory.
+#[derive(Debug, Default)]
+struct Paper {
+    kept: Option<PlainCredentials>,
+    set_aside: bool,
+    full: bool,
+}
+
+impl Keeper for Paper {
+    fn keep(&mut self, credentials: &PlainCredentials) -> io::Result<()> {
+        if self.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.kept = Some(credentials.clone());
+        Ok(())
+    }
+
+    fn set_aside(&mut self) -> io::Result<()> {
+        self.set_aside = true;
+        Ok(())
+    }
+}
+
 impl House {
     /// Starts with these; returns what came of it and what was written down.
     async fn start(
@@ -32,13 +55,19 @@ impl House {
         written_down: Option<PlainCredentials>,
         seed: u8,
     ) -> (Result<Bootstrapped, BootstrapError>, Option<PlainCredentials>) {
-        let mut kept = None;
-        let keep = |credentials: &PlainCredentials| {
-            kept = Some(credentials.clone());
-            Ok(())
-        };
-        let made = bootstrap_admin(self.ledger.as_ref(), env, written_down, &[seed; ENTROPY_BYTES], keep).await;
-        (made, kept)
+        let (made, paper) = self.start_on(env, written_down, seed).await;
+        (made, paper.kept)
+    }
+
+    async fn start_on(
+        &self,
+        env: AdminFromEnv,
+        written_down: Option<PlainCredentials>,
+        seed: u8,
+    ) -> (Result<Bootstrapped, BootstrapError>, Paper) {
+        let mut paper = Paper::default();
+        let made = bootstrap_admin(self.ledger.as_ref(), env, written_down, &[seed; ENTROPY_BYTES], &mut paper).await;
+        (made, paper)
     }
 
     async fn knows(&self, credentials: &PlainCredentials) -> bool {
@@ -76,10 +105,30 @@ async fn given_credentials_win_at_every_start_and_are_not_written_down() {
     let house = house();
     let (_, kept) = house.start(AdminFromEnv::default(), None, 1).await;
     let old = kept.expect("written down");
-    let (made, kept) = house.start(given(), Some(old.clone()), 2).await;
+    let (made, paper) = house.start_on(given(), Some(old.clone()), 2).await;
     let Bootstrapped::Given(new) = made.unwrap() else { panic!("they were given") };
-    assert_eq!(kept, None);
+    assert!(paper.kept.is_none() && paper.set_aside, "the earlier ones are kept, elsewhere");
     assert!(house.knows(&new).await && !house.knows(&old).await, "these and no others");
+}
+
+/// Guards against the file's loss when its own lines, sourced into a shell, came back by the environment.
+#[tokio::test]
+async fn given_credentials_that_are_those_written_down_change_nothing() {
+    let house = house();
+    let (_, kept) = house.start(AdminFromEnv::default(), None, 1).await;
+    let kept = kept.expect("written down");
+    let all = AdminFromEnv {
+        token: Some(kept.token.clone()),
+        access_key: Some(kept.access_key.clone()),
+        secret_key: Some(kept.secret_key.clone()),
+    };
+    let some = AdminFromEnv { token: None, ..all.clone() };
+    for (env, wanted) in [(all, Bootstrapped::Given(kept.clone())), (some, Bootstrapped::Made(kept.clone()))] {
+        let (made, paper) = house.start_on(env, Some(kept.clone()), 2).await;
+        assert_eq!(made.unwrap(), wanted);
+        assert!(paper.kept.is_none() && !paper.set_aside);
+        assert!(house.knows(&kept).await);
+    }
 }
 
 #[tokio::test]
@@ -111,11 +160,14 @@ async fn what_was_written_down_before_a_crash_is_taken_up() {
 async fn refused_credentials_and_a_full_disk_leave_the_admin_as_it_was() {
     let house = house();
     let env = AdminFromEnv { access_key: Some("a b".to_owned()), ..given() };
+    assert_eq!(env.check().map_err(|error| error.what), Err("access key"));
+    assert_eq!((given().check(), AdminFromEnv::default().check()), (Ok(()), Ok(())));
     assert!(
         matches!(house.start(env, None, 1).await.0, Err(BootstrapError::Refused(error)) if error.what == "access key")
     );
-    let full = |_: &PlainCredentials| Err(io::Error::from(io::ErrorKind::StorageFull));
-    let made = bootstrap_admin(house.ledger.as_ref(), AdminFromEnv::default(), None, &[1; ENTROPY_BYTES], full).await;
+    let mut full = Paper { full: true, ..Paper::default() };
+    let none = AdminFromEnv::default();
+    let made = bootstrap_admin(house.ledger.as_ref(), none, None, &[1; ENTROPY_BYTES], &mut full).await;
     assert!(matches!(made, Err(BootstrapError::Keep(_))));
     assert!(!house.ledger.has_admin().await.unwrap());
 }

@@ -66,6 +66,8 @@ fn drafts(body: Value, rules_max: usize) -> Result<Vec<Draft>, ApiError> {
         return Err(ApiError::bad_request("the body must be an object such as {\"rules\": []}"));
     };
     let rules = fields.remove("rules");
+    // PUT answers it, and what it answers can be sent back.
+    fields.remove("dead_letters");
     if let Some(unknown) = fields.keys().next() {
         return Err(ApiError::bad_field(unknown, format!("unknown field `{unknown}`: the body has only `rules`")));
     }

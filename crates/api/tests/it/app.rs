@@ -15,7 +15,7 @@ use bucketbell_ledger::{
 use bucketbell_rule::Secret;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -28,8 +28,9 @@ pub const PHOTOS: &str = "/api/v1/buckets/photos/notifications";
 pub struct App {
     pub ledger: Arc<dyn Ledger>,
     pub readiness: Arc<Readiness>,
+    pub recorder: PrometheusRecorder,
     router: Router,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub struct Answer {
@@ -60,15 +61,16 @@ impl App {
         let admin = ledger.put_admin(credentials).await.unwrap();
         let readiness = Arc::new(Readiness::default());
         readiness.ready();
+        let recorder = PrometheusBuilder::new().build_recorder();
         let state = ApiState {
             ledger: Arc::clone(&ledger),
             accounts: Arc::new(Accounts::new(Arc::clone(&ledger))),
             readiness: Arc::clone(&readiness),
-            metrics: PrometheusBuilder::new().build_recorder().handle(),
+            metrics: recorder.handle(),
             rules_per_bucket_max: 16,
             random,
         };
-        let app = Self { ledger, readiness, router: router(state), _folder: folder };
+        let app = Self { ledger, readiness, recorder, router: router(state), folder };
         app.make_bucket("photos", admin.id).await;
         app
     }
@@ -76,6 +78,11 @@ impl App {
     pub async fn make_bucket(&self, name: &str, owner: AccountId) {
         let kind = ChangeKind::CreateBucket { name: name.to_owned(), owner };
         self.ledger.commit(Change { origin: Default::default(), kind }).await.unwrap();
+    }
+
+    /// Opens a connection to the ledger's file, to hold its writer up.
+    pub fn beside(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.path().join("ledger.db")).unwrap()
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -20,6 +20,31 @@ async fn readyz_follows_the_phase_and_the_ledger() {
     assert_eq!(app.get("/healthz").await.status, 200, "alive until the end");
 }
 
+/// The process once said that it was ready while it refused every write, because reading still worked.
+#[tokio::test]
+async fn a_ledger_that_cannot_write_is_not_ready_and_leaves_the_process_its_metrics() {
+    let app = App::new().await;
+    metrics::with_local_recorder(&app.recorder, || metrics::counter!("bucketbell_test_total").increment(7));
+    assert_eq!(app.get("/readyz").await.status, 200);
+    let beside = app.beside();
+    beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // The time limits are over at once; what the ledger's threads do is not on this clock.
+    tokio::time::pause();
+    let answer = app.get("/readyz").await;
+    assert_eq!(answer.error(503).0, "not_ready");
+    let page = app.get("/metrics").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("bucketbell_test_total 7\n") && page.text.contains("# The ledger"), "{}", page.text);
+    assert!(!page.text.contains("outbox_depth"), "not known: {}", page.text);
+    tokio::time::resume();
+    beside.execute_batch("COMMIT").unwrap();
+    assert_eq!(app.get("/readyz").await.status, 200);
+    assert!(app.get("/metrics").await.text.contains("outbox_depth"));
+    app.ledger.close().await;
+    let page = app.get("/metrics").await;
+    assert!(page.status == 200 && page.text.contains("bucketbell_test_total 7\n"), "{}", page.text);
+}
+
 #[tokio::test]
 async fn metrics_say_what_each_rule_is_owed_and_forget_removed_rules() {
     let app = App::new().await;
@@ -44,8 +69,9 @@ async fn metrics_say_what_each_rule_is_owed_and_forget_removed_rules() {
     assert!(page.text.contains("# TYPE bucketbell_notification_oldest_due_seconds gauge\n"), "{}", page.text);
     assert!(!page.text.contains("example.com"), "Y6: {}", page.text);
     assert_eq!(app.put(r#"{"rules":[]}"#).await.json()["dead_letters"], 1, "C12");
-    let limits = PruneLimits { history: Duration::MAX, dead: Duration::MAX, rows_max: 100 };
-    assert_eq!(app.ledger.prune(limits).await.unwrap().orphaned, 1);
+    let limits =
+        PruneLimits { history: Duration::MAX, history_bytes_max: u64::MAX, dead: Duration::MAX, rows_max: 100 };
+    assert_eq!(app.ledger.prune(limits).await.unwrap().buried[0].count, 1);
     let page = app.get("/metrics").await;
     assert!(!page.text.contains(&format!("{{endpoint=\"{id}\"}} 1")), "{}", page.text);
 }

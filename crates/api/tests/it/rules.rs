@@ -78,4 +78,6 @@ async fn what_get_shows_can_be_sent_back_unchanged() {
     assert_eq!(again.status, 200, "{}", again.text);
     assert_eq!(again.json()["rules"], shown.json()["rules"]);
     assert_eq!(stored_secret(&app).await.as_deref(), Some(SECRET));
+    let answered = app.put(again.text).await;
+    assert_eq!(answered.status, 200, "nor is what PUT answers refused: {}", answered.text);
 }

@@ -52,8 +52,17 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Reads the configuration as `serve` would, and says what is wrong with it, without starting anything
+    #[command(after_long_help = CHECK_EXAMPLES)]
     Check(Box<ServeArgs>),
 }
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  bucketbell config check --config bucketbell.yaml
+  HOOK_SECRET=any bucketbell config check --config bucketbell.yaml
+  bucketbell config check --s3-tls-cert chain.pem --s3-tls-key key.pem
+
+It exits with 0 when `serve` would start with these, with 2 when it would not.";
 
 /// Logs go to standard error. `NO_COLOR` turns colours off.
 #[derive(Debug, Clone, Args)]

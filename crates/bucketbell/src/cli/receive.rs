@@ -21,7 +21,8 @@ pub struct ReceiveArgs {
     /// can be read by other users of the machine
     #[arg(long, env = "BUCKETBELL_RECEIVE_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub secret: Vec<String>,
-    /// Command to run for each event, by `sh -c`, with the event as one line of JSON on its standard input
+    /// Command to run for each event, by `sh -c`. Its standard input is one line of JSON: the event as it was sent. Its
+    /// environment has BUCKETBELL_EVENT_TYPE, BUCKETBELL_BUCKET, BUCKETBELL_KEY and more, the same for every dialect
     #[arg(long, env = "BUCKETBELL_RECEIVE_EXEC", value_name = "COMMAND")]
     pub exec: Option<String>,
     /// Accept events that nobody signed. Anybody who can reach the port can then make events up
@@ -41,12 +42,20 @@ pub enum Output {
     Json,
 }
 
+// Short lines: what a terminal of 80 columns wraps cannot be copied into a shell.
 const EXAMPLES: &str = "\
 Examples:
   BUCKETBELL_RECEIVE_SECRET=… bucketbell receive
-  bucketbell receive --secret \"$NEW\" --secret \"$OLD\" --exec 'jq -r .key >> keys.txt'
-  bucketbell receive --insecure-unsigned       # MinIO without a signature, on this machine only
+  bucketbell receive --secret \"$NEW\" --secret \"$OLD\"
 
-Try it:
-  curl -X POST http://127.0.0.1:5000/webhooks/minio \\
-    -d '{\"Records\":[{\"eventName\":\"s3:ObjectCreated:Put\",\"s3\":{\"bucket\":{\"name\":\"b\"},\"object\":{\"key\":\"k\"}}}]}'";
+  Commands, for events of bucketbell, and for those of any sender:
+  bucketbell receive --secret \"$S\" --exec 'jq -r .data.key >> keys.txt'
+  bucketbell receive --secret \"$S\" --exec 'printenv BUCKETBELL_KEY >> keys.txt'
+
+  MinIO without a signature, on this machine only:
+  bucketbell receive --insecure-unsigned
+
+Try the last one:
+  curl http://127.0.0.1:5000/webhooks/minio -d '{\"Records\": [{
+    \"eventName\": \"s3:ObjectCreated:Put\",
+    \"s3\": {\"bucket\": {\"name\": \"b\"}, \"object\": {\"key\": \"k\"}}}]}'";

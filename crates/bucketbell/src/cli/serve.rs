@@ -11,7 +11,8 @@ use clap::Args;
 ///
 /// The first start makes the data folder, the master key and the admin's credentials. It prints the credentials once and
 /// keeps them in `<data-dir>/credentials`, readable by its owner only. Set BUCKETBELL_ADMIN_TOKEN,
-/// BUCKETBELL_ADMIN_ACCESS_KEY and BUCKETBELL_ADMIN_SECRET_KEY to choose them: they win at every start.
+/// BUCKETBELL_ADMIN_ACCESS_KEY and BUCKETBELL_ADMIN_SECRET_KEY to choose them: they win at every start, are not written
+/// down, and where the file says otherwise it becomes `credentials.old`. The log says at each start whose are in force.
 ///
 /// Once both ports answer it prints one line, with the real ports when 0 was asked for: `ready
 /// s3=http://127.0.0.1:9000 api=http://127.0.0.1:9001`.
@@ -63,16 +64,19 @@ pub struct ServeArgs {
     pub shutdown_grace: Option<String>,
 }
 
+// Short lines: what a terminal of 80 columns wraps cannot be copied into a shell.
 const EXAMPLES: &str = "\
 Examples:
   bucketbell serve
   bucketbell serve --config bucketbell.yaml --data-dir /var/lib/bucketbell
-  bucketbell serve --s3-listen 0.0.0.0:9000 --s3-tls-cert chain.pem --s3-tls-key key.pem
+  bucketbell serve --s3-tls-cert chain.pem --s3-tls-key key.pem
   BUCKETBELL_S3_LISTEN=127.0.0.1:0 bucketbell serve --log-format json
 
 Then, with the credentials in the environment:
   set -a; . ./bucketbell-data/credentials; set +a
+  export AWS_DEFAULT_REGION=us-east-1
   aws --endpoint-url http://127.0.0.1:9000 s3 mb s3://photos
   curl -X PUT http://127.0.0.1:9001/api/v1/buckets/photos/notifications \\
-    -H \"Authorization: Bearer $BUCKETBELL_ADMIN_TOKEN\" \\
-    -d '{\"rules\":[{\"url\":\"http://127.0.0.1:5000/webhooks/bucketbell\",\"events\":[\"*\"],\"secret\":\"S\"}]}'";
+    -H \"Authorization: Bearer $BUCKETBELL_ADMIN_TOKEN\" -d '{\"rules\": [{
+      \"url\": \"http://127.0.0.1:5000/webhooks/bucketbell\",
+      \"events\": [\"*\"], \"secret\": \"S\"}]}'";

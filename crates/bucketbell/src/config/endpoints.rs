@@ -9,7 +9,7 @@ use bucketbell_rule::{Draft, Rule, RuleId};
 const ENDPOINTS_MAX: usize = 256;
 
 /// Returns the rules of the configuration file, in its order. An endpoint is its name, else its url, and keeps its queue
-/// across restarts as long as that stays the same (B8).
+/// across restarts as long as that stays the same (B8). Two spellings of one url are one url.
 ///
 /// # Errors
 ///
@@ -24,9 +24,10 @@ pub fn server_rules(endpoints: &[Draft]) -> anyhow::Result<Vec<Rule>> {
         if draft.id.is_some() {
             bail!("{}: `id`: endpoints of the configuration file are known by name or url: leave it out", place());
         }
-        let rule = draft.validate(RuleId::of_server_rule(draft.identity()), None).with_context(place)?;
-        // Two spellings of one url are one url.
+        let unidentified = RuleId::from_bytes([0; 16]);
+        let mut rule = draft.validate(unidentified, None).with_context(place)?;
         let identity = rule.name.clone().unwrap_or_else(|| rule.target.url.to_string());
+        rule.id = RuleId::of_server_rule(&identity);
         if let Some(other) = seen.insert(identity, index) {
             let what = if rule.name.is_some() { "the same name" } else { "the same url and no name" };
             bail!("{} and [{other}] have {what}: give each its own `name`", place());
@@ -59,6 +60,18 @@ mod tests {
             let error = server_rules(&twice).expect_err("B8").to_string();
             assert!(error.contains("[0]") && error.contains("`name`"), "{error}");
         }
+    }
+
+    /// Guards against an id made of the text as it was typed: a `/` added to the file left the queue behind.
+    #[test]
+    fn an_endpoint_keeps_its_id_however_its_url_is_spelled() {
+        let id = |name, url| server_rules(&[draft(name, url)]).expect("B8")[0].id;
+        for url in ["https://h", "https://h/", "HTTPS://H:443/", "https://h/./"] {
+            assert_eq!(id(None, url), id(None, "https://h/"), "{url}");
+        }
+        assert_ne!(id(None, "https://h/a"), id(None, "https://h/"));
+        assert_ne!(id(None, "http://h/"), id(None, "https://h/"));
+        assert_eq!(id(Some("x"), "https://h"), id(Some("x"), "https://other/"), "a name stays whatever its url");
     }
 
     #[test]

@@ -48,10 +48,19 @@ impl Config {
         config.server.expand(environment).with_context(|| format!("{place}server"))?;
         config.notifications.expand(environment).with_context(|| format!("{place}notifications"))?;
         config.delivery.expand(environment).with_context(|| format!("{place}delivery"))?;
-        config.notifications.overlay(environment)?;
-        config.delivery.overlay(environment)?;
-        config.upkeep.overlay(environment)?;
+        // What is refused with no variable set too is the file's, and is told with its name.
+        let of_file = config.overlay(&Environment(&|_| None));
+        config.overlay(environment).map_err(|error| match of_file {
+            Err(first) if first.to_string() == error.to_string() => anyhow!("{place}{error:#}"),
+            _ => error,
+        })?;
         Ok(config)
+    }
+
+    fn overlay(&mut self, environment: &Environment<'_>) -> anyhow::Result<()> {
+        self.notifications.overlay(environment)?;
+        self.delivery.overlay(environment)?;
+        self.upkeep.overlay(environment)
     }
 
     fn read(path: &Path) -> anyhow::Result<Self> {
@@ -66,18 +75,41 @@ impl Config {
         Self::parse(&text).map_err(|error| anyhow!("{shown}:{error}"))
     }
 
-    /// Parses the text of a file. The error begins with `line:column`.
+    /// Parses the text of a file. The error begins with `line:column: path.of.the.key: `.
     fn parse(text: &str) -> Result<Self, String> {
         // A snippet of the file would show the secrets on the lines around the mistake.
         let options = serde_saphyr::options! { with_snippet: false };
-        serde_saphyr::from_str_with_options::<Option<Self>>(text, options).map(Option::unwrap_or_default).map_err(
-            |error| {
-                let place =
-                    error.location().map_or_else(|| "1:1".to_owned(), |at| format!("{}:{}", at.line(), at.column()));
-                format!("{place}: {}", error.without_snippet())
-            },
-        )
+        let mut path = String::new();
+        let parsed = serde_saphyr::with_deserializer_from_str_with_options(text, options, |file| {
+            serde_path_to_error::deserialize::<_, Option<Self>>(file).map_err(|error| {
+                path = error.path().to_string();
+                error.into_inner()
+            })
+        });
+        parsed.map(Option::unwrap_or_default).map_err(|error| mistake(&path, &error))
     }
+}
+
+/// Returns a mistake with its position once, the key it is at, and words for a person who writes YAML, not Rust.
+fn mistake(path: &str, error: &serde_saphyr::Error) -> String {
+    let error = error.without_snippet();
+    let at = error.location();
+    let place = at.map_or_else(|| "1:1".to_owned(), |at| format!("{}:{}", at.line(), at.column()));
+    let what = match error {
+        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
+            // `id` is for the REST API: endpoints of the file are known by name or url.
+            let known = expected.iter().filter(|key| **key != "id").copied().collect::<Vec<_>>().join(", ");
+            format!("unknown field `{field}`, expected one of {known}")
+        }
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` is there twice"),
+        other => {
+            let text = other.to_string();
+            let again = at.map(|at| format!(" at line {}, column {}", at.line(), at.column())).unwrap_or_default();
+            text.strip_suffix(again.as_str()).map(str::to_owned).unwrap_or(text)
+        }
+    };
+    // The root is `.`, which tells nobody anything.
+    if path.is_empty() || path == "." { format!("{place}: {what}") } else { format!("{place}: {path}: {what}") }
 }
 
 #[cfg(test)]

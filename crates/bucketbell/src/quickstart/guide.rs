@@ -61,13 +61,19 @@ impl Guide {
         say(format_args!("  access key  {}", credentials.access_key));
         say(format_args!("  secret key  {}", credentials.secret_key.expose()));
         say(format_args!("\nTry it, in another terminal:"));
-        say(format_args!("  set -a; . {}; set +a", server.credentials.path()));
-        say(format_args!("  aws --endpoint-url {s3} s3api put-object --bucket {BUCKET} --key {KEY} --body README.md"));
-        say(format_args!("  aws --endpoint-url {s3} s3api delete-object --bucket {BUCKET} --key {KEY}"));
+        if server.credentials.is_there() {
+            say(format_args!("  set -a; . {}; set +a", server.credentials.path()));
+        } else {
+            say(format_args!("  export BUCKETBELL_ADMIN_TOKEN=…   # those above, which no file holds"));
+            say(format_args!("  export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…"));
+        }
+        say(format_args!("  export AWS_DEFAULT_REGION={}", server.s3_region));
+        say(format_args!("  echo hello | aws --endpoint-url {s3} s3 cp - s3://{BUCKET}/{KEY}"));
+        say(format_args!("  aws --endpoint-url {s3} s3 rm s3://{BUCKET}/{KEY}"));
         say(format_args!("  curl -H \"Authorization: Bearer $BUCKETBELL_ADMIN_TOKEN\" {rules}"));
         say(format_args!("\nReceive events with a program of your own: start a receiver, and add a rule for it:"));
         say(format_args!("  BUCKETBELL_RECEIVE_SECRET=choose-one {program} receive --exec 'cat'"));
-        say(format_args!("  aws --endpoint-url {s3} s3api create-bucket --bucket photos"));
+        say(format_args!("  aws --endpoint-url {s3} s3 mb s3://photos"));
         say(format_args!(
             "  curl -X PUT -H \"Authorization: Bearer $BUCKETBELL_ADMIN_TOKEN\" \\\n    {api}/api/v1/buckets/photos/notifications \\\n    \
              -d '{{\"rules\":[{{\"url\":\"http://127.0.0.1:5000/webhooks/bucketbell\",\"events\":[\"*\"],\"secret\":\"choose-one\"}}]}}'"

@@ -1,6 +1,11 @@
 //! The receiver of the quickstart: a real one, on a port of its own, with a secret made for this run.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    fs::{OpenOptions, Permissions},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+    sync::Arc,
+};
 
 use anyhow::{Context, anyhow};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -42,6 +47,10 @@ impl Inbox {
         getrandom::fill(&mut key).map_err(|error| anyhow!("no randomness for a secret: {error}"))?;
         let secret = format!("whsec_{}", BASE64_STANDARD.encode(key));
         let path = folder.join("quickstart-receiver.db");
+        // What it remembers is the owner's, as everything in the folder. SQLite gives its other files the mode of this one.
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+        file.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
+            .with_context(|| format!("cannot write {}", path.display()))?;
         let memory = tokio::task::spawn_blocking(move || Memory::open(&path, KEEP_DEFAULT)).await??;
         let (sender, events) = mpsc::channel(UNSHOWN_MAX);
         let mut config = ReceiverConfig::try_new(&[&secret], false)?;

@@ -9,7 +9,7 @@ mod guide;
 mod inbox;
 mod sigv4;
 
-use std::{io, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
 use bucketbell_access::{Bootstrapped, PlainCredentials};
@@ -20,9 +20,11 @@ use tokio::{
 
 use self::{demo::Demo, guide::Guide, inbox::Inbox};
 use crate::{
+    Failure,
     cli::{QuickstartArgs, ServeArgs},
     config::Environment,
     output::say,
+    preflight,
     serve,
     server::{Server, Telemetry},
     settings::{API_LISTEN_DEFAULT, S3_LISTEN_DEFAULT, Settings},
@@ -37,11 +39,20 @@ const ARRIVAL_TIME_MAX: Duration = Duration::from_secs(10);
 /// # Errors
 ///
 /// A part did not start, or the webhook did not arrive.
-pub async fn quickstart(args: QuickstartArgs, environment: &Environment<'_>) -> anyhow::Result<()> {
+pub async fn quickstart(args: QuickstartArgs, environment: &Environment<'_>) -> Result<(), Failure> {
+    let (once, data_dir) = (args.once, args.data_dir.clone());
+    let settings = Settings::resolve(serve_args(args).await?, environment).map_err(Failure::Configuration)?;
+    preflight::check(&settings, environment).map_err(Failure::Configuration)?;
+    Ok(run(settings, data_dir, once, environment).await?)
+}
+
+async fn run(
+    settings: Settings,
+    data_dir: PathBuf,
+    once: bool,
+    environment: &Environment<'_>,
+) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let once = args.once;
-    let data_dir = args.data_dir.clone();
-    let settings = Settings::resolve(serve_args(args).await?, environment)?;
     let telemetry = Telemetry::install()?;
     let server = Server::start(settings, environment, &telemetry).await?;
     let shown = tokio::select! {
@@ -80,6 +91,9 @@ async fn show(server: &Server, guide: Guide, once: bool) -> anyhow::Result<()> {
         }
     }
     guide.next_steps(server, &credentials, once);
+    if server.credentials.untold()?.is_some() {
+        server.credentials.write(&credentials, true)?;
+    }
     if once {
         return Ok(());
     }

@@ -101,7 +101,12 @@ pub(super) async fn delivery(
 }
 
 pub(super) fn prune_limits(upkeep: &UpkeepConfig) -> PruneLimits {
-    PruneLimits { history: upkeep.history.0, dead: upkeep.dead_letters.0, rows_max: PRUNED_MAX }
+    PruneLimits {
+        history: upkeep.history.0,
+        history_bytes_max: upkeep.history_bytes,
+        dead: upkeep.dead_letters.0,
+        rows_max: PRUNED_MAX,
+    }
 }
 
 /// Returns 128 random bits.

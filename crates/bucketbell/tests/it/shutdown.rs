@@ -17,6 +17,12 @@ use crate::{
     sigv4::Signer,
 };
 
+/// Credentials that [`begin`] signs with.
+pub const CREDENTIALS: [(&str, &str); 3] = [
+    ("BUCKETBELL_ADMIN_TOKEN", "given-token"),
+    ("BUCKETBELL_ADMIN_ACCESS_KEY", "GIVENKEY"),
+    ("BUCKETBELL_ADMIN_SECRET_KEY", "given-secret"),
+];
 const BODY: &[u8] = b"half of it, and the other half";
 
 fn signer() -> Signer {
@@ -24,15 +30,11 @@ fn signer() -> Signer {
 }
 
 fn start(folder: &std::path::Path) -> Server {
-    Server::start(serve(folder).envs([
-        ("BUCKETBELL_ADMIN_TOKEN", "given-token"),
-        ("BUCKETBELL_ADMIN_ACCESS_KEY", "GIVENKEY"),
-        ("BUCKETBELL_ADMIN_SECRET_KEY", "given-secret"),
-    ]))
+    Server::start(serve(folder).envs(CREDENTIALS))
 }
 
 /// Writes a signed request's head and the first `sent` bytes of its body.
-fn begin(server: &Server, path: &str, body: &'static [u8], sent: usize) -> TcpStream {
+pub fn begin(server: &Server, path: &str, body: &'static [u8], sent: usize) -> TcpStream {
     let host = server.s3.trim_start_matches("http://");
     #[expect(clippy::disallowed_methods, reason = "a real server judges the date of a signature by the real time")]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -79,12 +81,7 @@ fn a_request_in_flight_finishes_while_new_ones_are_refused() {
 #[test]
 fn a_request_that_never_ends_is_cut_off_after_the_grace_time() {
     let folder = folder();
-    let server = Server::start(
-        serve(folder.path())
-            .args(["--shutdown-grace", "200ms"])
-            .envs([("BUCKETBELL_ADMIN_TOKEN", "given-token"), ("BUCKETBELL_ADMIN_ACCESS_KEY", "GIVENKEY")])
-            .env("BUCKETBELL_ADMIN_SECRET_KEY", "given-secret"),
-    );
+    let server = Server::start(serve(folder.path()).args(["--shutdown-grace", "200ms"]).envs(CREDENTIALS));
     assert_eq!(answer(&mut begin(&server, "/photos", b"", 0)).0, 200);
     let mut put = begin(&server, "/photos/a.txt", BODY, 10);
     server.signal("INT");

@@ -3,11 +3,14 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
 };
 
-use crate::program::{Server, folder, serve};
+use crate::{
+    program::{Server, answer, folder, serve},
+    shutdown::{CREDENTIALS, begin},
+};
 
 #[test]
 fn the_ready_line_names_ports_that_answer() {
@@ -75,21 +78,56 @@ fn a_head_without_end_is_refused_and_the_server_goes_on() {
 #[test]
 fn logs_can_be_json_and_hold_no_secret() {
     let folder = folder();
-    let log = Server::start(serve(folder.path()).args(["--log-format", "json"])).stop();
-    let ready = log.lines().find(|line| line.contains("ready: S3 on")).expect(&log);
-    let line: serde_json::Value = serde_json::from_str(ready).expect(ready);
-    assert_eq!(line["level"], "INFO");
+    let endpoint_secret = "endpoint-secret-0123456789";
+    let master_key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    let file = folder.path().join("c.yaml");
+    let url = format!("http://{}/x?credential=in-the-query", nobody_listens());
+    fs::write(&file, format!("notifications: {{endpoints: [{{url: '{url}', events: ['*'], secret: '${{HOOK}}'}}]}}"))
+        .unwrap();
+    let mut command = serve(&folder.path().join("data"));
+    command.args(["--log-format", "json", "--log-level", "debug", "--config"]).arg(&file);
+    command.envs(CREDENTIALS).env("HOOK", endpoint_secret).env("BUCKETBELL_MASTER_KEY", master_key);
+    let server = Server::start(&mut command);
+    assert_eq!(answer(&mut begin(&server, "/photos", b"", 0)).0, 200);
+    let (status, put) = answer(&mut begin(&server, "/photos/a.txt", b"hello", 5));
+    assert_eq!(status, 200, "{put}");
+    let log = server.stop();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
+    let ready = lines.iter().find(|line| line["message"].as_str().unwrap_or_default().contains("ready: S3 on"));
+    assert_eq!(ready.expect(&log)["level"], "INFO");
+    let header = |name: &str| {
+        let value = put.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.unwrap_or_else(|| panic!("{name}: {put}")).trim()
+    };
+    let request = header("x-amz-request-id");
+    let line = lines.iter().find(|line| line["request.id"] == request && line["operation"] == "PutObject").expect(&log);
+    assert_eq!(line["event.ids"], header("x-bucketbell-event-id"), "{line}");
+    let [token, access_key, secret_key] = CREDENTIALS.map(|(_, value)| value);
+    for secret in [token, secret_key, endpoint_secret, master_key, "in-the-query"] {
+        assert!(!log.contains(secret), "SG-2: the log shows {secret}");
+    }
+    // What a signed request carries is none of the log's business either.
+    for shown in [format!("Credential={access_key}"), "Signature=".to_owned()] {
+        assert!(!log.contains(&shown), "SG-2: the log shows {shown}");
+    }
+}
+
+/// Returns an address that was free a moment ago.
+fn nobody_listens() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 #[test]
 fn endpoints_of_the_file_become_rules_and_leave_with_it() {
     let folder = folder();
     let file = folder.path().join("c.yaml");
-    fs::write(&file, "notifications: {endpoints: [{url: 'http://127.0.0.1:9/x', events: ['*']}]}").unwrap();
+    let host = nobody_listens();
+    fs::write(&file, format!("notifications: {{endpoints: [{{url: 'http://{host}/x', events: ['*']}}]}}")).unwrap();
     let with = Server::start(serve(&folder.path().join("d")).arg("--config").arg(&file));
-    assert!(with.get("/metrics").1.contains("http://127.0.0.1:9"));
+    assert!(with.get("/metrics").1.contains(&host));
     let log = with.stop();
     assert!(log.contains("1 server-wide endpoints"), "{log}");
     let without = Server::start(&mut serve(&folder.path().join("d")));
-    assert!(!without.get("/metrics").1.contains("http://127.0.0.1:9"));
+    assert!(!without.get("/metrics").1.contains(&host));
 }

@@ -18,7 +18,7 @@ pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A ledger on disk, reopened at will.
 pub struct App {
-    folder: TempDir,
+    pub folder: TempDir,
     pub ledger: Arc<dyn Ledger>,
 }
 

@@ -1,5 +1,6 @@
 //! Operations on objects.
 
+mod answer;
 mod condition;
 mod delete;
 mod get;

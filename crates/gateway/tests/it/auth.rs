@@ -75,6 +75,29 @@ async fn signature_version_2_is_off() {
     assert_eq!(server.send(by_url).await.error(), (403, "AccessDenied".into()));
 }
 
+/// A signature that does not name the host is good for any, and one that leaves out a header lets anybody change it.
+#[tokio::test]
+async fn what_changes_a_request_must_be_signed() {
+    let server = Server::with_bucket().await;
+    for forgotten in ["host", "x-amz-content-sha256", "x-amz-date", "x-amz-meta-camera"] {
+        let mut call = Call::put("/bkt/k").body("x").header("x-amz-meta-camera", "x100");
+        call.forgotten = Some(forgotten);
+        assert_eq!(server.send(call).await.error(), (403, "AccessDenied".into()), "{forgotten}");
+    }
+    let mut call = Call::get("/bkt").proof(Proof::Url(60)).header("x-test", "1");
+    call.forgotten = Some("host");
+    assert_eq!(server.send(call).await.error(), (403, "AccessDenied".into()));
+    assert_eq!(server.send(Call::get("/bkt/k")).await.status, 404);
+    server.ok(Call::put("/bkt/k").body("x").unsigned("content-type", "text/plain")).await;
+}
+
+#[tokio::test]
+async fn two_proofs_are_one_too_many() {
+    let server = Server::with_bucket().await;
+    let call = Call::get("/bkt").proof(Proof::Url(60)).unsigned("authorization", "AWS4-HMAC-SHA256 Credential=x");
+    assert_eq!(server.send(call).await.error(), (400, "InvalidArgument".into()));
+}
+
 fn replaced(wire: &[u8], from: &str, to: &str) -> Vec<u8> {
     let text = String::from_utf8(wire.to_vec()).unwrap();
     assert!(text.contains(from));

@@ -122,3 +122,17 @@ async fn a_refused_upload_is_not_sent_for() {
     call.claimed_length = Some(8_000_000);
     assert_eq!(server.send(call).await.error(), (404, "NoSuchBucket".into()));
 }
+
+/// A signed chunk is in memory before its signature is seen: 16 MiB of it for each of a thousand requests was too much.
+#[tokio::test]
+async fn a_signed_chunk_has_two_mebibytes_at_most() {
+    let server = Server::with_bucket().await;
+    let mebibytes = |size: usize| pattern(size * 1024 * 1024);
+    let answer = server.send(Call::put("/bkt/k").body(mebibytes(3)).chunked(3 * 1024 * 1024, true, None)).await;
+    assert_eq!(answer.error(), (400, "EntityTooLarge".into()));
+    assert!(answer.element("Message").contains("chunk size to 2097152 or less"), "{answer:?}");
+    server.ok(Call::put("/bkt/k").body(mebibytes(3)).chunked(2 * 1024 * 1024, true, None)).await;
+    let sum = Some(("x-amz-checksum-crc32", "AAAAAA=="));
+    let unsigned = server.send(Call::put("/bkt/k").body(mebibytes(3)).chunked(3 * 1024 * 1024, false, sum)).await;
+    assert_eq!(unsigned.error(), (400, "BadDigest".into()), "unsigned ones are streamed, whatever their size");
+}

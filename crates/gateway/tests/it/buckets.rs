@@ -71,6 +71,19 @@ async fn the_location_must_be_the_servers_region() {
     assert_eq!(server.send(Call::head("/there")).await.status, 404);
 }
 
+/// It was called a body other than the signed one.
+#[tokio::test]
+async fn a_document_that_is_too_large_is_told_so() {
+    let server = Server::start().await;
+    for payload in [crate::client::Payload::Signed, crate::client::Payload::Unsigned] {
+        let document = format!("{}{}", located("us-east-1"), " ".repeat(70_000));
+        let refused = server.send(Call::put("/large").body(document).payload(payload)).await;
+        assert_eq!(refused.error(), (400, "MaxMessageLengthExceeded".into()));
+        assert!(refused.element("Message").contains("65536"), "it says how much");
+    }
+    assert_eq!(server.send(Call::head("/large")).await.status, 404);
+}
+
 #[tokio::test]
 async fn buckets_are_listed_in_pages() {
     let server = Server::start().await;

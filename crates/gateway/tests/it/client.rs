@@ -46,6 +46,10 @@ pub struct Call {
     pub path: Vec<u8>,
     pub query: Vec<(String, String)>,
     pub headers: Vec<(String, String)>,
+    /// Headers that are sent and not signed.
+    pub unsigned: Vec<(String, String)>,
+    /// A header that is sent and left out of the signature, although the client adds it itself.
+    pub forgotten: Option<&'static str>,
     pub body: Vec<u8>,
     pub payload: Payload,
     pub proof: Proof,
@@ -75,6 +79,8 @@ impl Call {
             path: path.as_bytes().to_vec(),
             query: Vec::new(),
             headers: Vec::new(),
+            unsigned: Vec::new(),
+            forgotten: None,
             body: Vec::new(),
             payload: Payload::Signed,
             proof: Proof::Header,
@@ -111,6 +117,11 @@ impl Call {
 
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn unsigned(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.unsigned.push((name.into(), value.into()));
         self
     }
 
@@ -181,7 +192,7 @@ impl Call {
             Proof::Header => {
                 headers.push(("x-amz-date".into(), signer.amz_date()));
                 headers.push(("x-amz-content-sha256".into(), claimed.clone()));
-                let signed = signed(&headers);
+                let signed = self.signed(&headers);
                 let request = canonical_request(self.method, &path, &query, &signed, &claimed);
                 let signature = signer.sign(&signer.request(&request));
                 let names: Vec<_> = signed.iter().map(|(name, _)| name.as_str()).collect();
@@ -192,7 +203,7 @@ impl Call {
                 signature
             }
             Proof::Url(expires) => {
-                let signed = signed(&headers);
+                let signed = self.signed(&headers);
                 let names: Vec<_> = signed.iter().map(|(name, _)| name.as_str()).collect();
                 for (name, value) in [
                     ("X-Amz-Algorithm", "AWS4-HMAC-SHA256".to_owned()),
@@ -212,13 +223,21 @@ impl Call {
         let query = canonical_query(&query);
         let mark = if query.is_empty() { "" } else { "?" };
         let mut wire = format!("{} {path}{mark}{query} HTTP/1.1\r\n", self.method).into_bytes();
-        for (name, value) in &headers {
+        for (name, value) in headers.iter().chain(&self.unsigned) {
             wire.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
         let length = self.claimed_length.unwrap_or(body.len());
         wire.extend_from_slice(format!("content-length: {length}\r\nconnection: close\r\n\r\n").as_bytes());
         wire.extend_from_slice(&body);
         self.tamper.map_or(wire.clone(), |tamper| tamper(wire))
+    }
+
+    /// Returns the headers that are signed, in their order.
+    fn signed(&self, headers: &[(String, String)]) -> Vec<(String, String)> {
+        let mut signed: Vec<_> = headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect();
+        signed.retain(|(name, _)| self.forgotten != Some(name.as_str()));
+        signed.sort();
+        signed
     }
 
     /// Returns what is signed of the body, and adds the headers that announce its framing.
@@ -270,13 +289,6 @@ impl Call {
         out.extend_from_slice(b"\r\n");
         out
     }
-}
-
-/// Returns the headers that are signed: all, in their order.
-fn signed(headers: &[(String, String)]) -> Vec<(String, String)> {
-    let mut signed: Vec<_> = headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect();
-    signed.sort();
-    signed
 }
 
 impl std::fmt::Debug for Answer {

@@ -4,15 +4,15 @@ use std::sync::{Arc, OnceLock};
 
 use bucketbell_gateway::GatewayConfig;
 use bucketbell_ledger::{CommitError, StoreError};
-use bucketbell_testkit::eventually;
+use bucketbell_testkit::{FaultyLedger, eventually};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use crate::{client::Call, faulty::Faulty, objects::pattern, server::Server};
+use crate::{client::Call, objects::pattern, server::Server};
 
-async fn faulty(config: GatewayConfig) -> (Server, Arc<Faulty>) {
+async fn faulty(config: GatewayConfig) -> (Server, Arc<FaultyLedger>) {
     let ledger = OnceLock::new();
     let server = Server::start_with(config, |inner| {
-        let faulty = Arc::new(Faulty::new(inner));
+        let faulty = Arc::new(FaultyLedger::new(inner));
         ledger.set(Arc::clone(&faulty)).ok().unwrap();
         faulty
     })
@@ -151,4 +151,22 @@ async fn more_requests_than_there_are_slots_are_told_to_slow_down() {
     ledger.gate.add_permits(1000);
     assert_eq!(first.await.unwrap(), 200);
     server.ok(Call::get("/bkt/k")).await;
+}
+
+#[tokio::test]
+async fn signed_chunks_of_all_requests_share_their_memory() {
+    let config = GatewayConfig { signed_chunk_bytes_max: 2 * 1024 * 1024, ..GatewayConfig::default() };
+    let (server, ledger) = faulty(config).await;
+    ledger.arrived.forget_permits(usize::MAX >> 4);
+    ledger.close_gate();
+    let large = Call::put("/bkt/k").body(pattern(2 * 1024 * 1024)).chunked(65_536, true, None);
+    let address = server.address;
+    let first = tokio::spawn(async move { large.send(address).await.status });
+    ledger.arrived.acquire().await.unwrap().forget();
+    let small = || Call::put("/bkt/j").body("x").chunked(65_536, true, None);
+    assert_eq!(server.send(small()).await.error(), (503, "SlowDown".into()));
+    assert_eq!(server.send(Call::get("/bkt/j")).await.status, 404, "others are served");
+    ledger.gate.add_permits(1000);
+    assert_eq!(first.await.unwrap(), 200);
+    server.ok(small()).await;
 }

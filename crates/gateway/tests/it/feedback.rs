@@ -57,7 +57,7 @@ async fn an_event_tells_who_wrote_from_where_and_by_which_request() {
 
     let (signals, _kept) = tokio::sync::mpsc::unbounded_channel();
     let instance = server.ledger.join(signals).await.unwrap();
-    let endpoint: EndpointId = server.ledger.endpoints(instance).await.unwrap()[0].id;
+    let endpoint: EndpointId = server.ledger.endpoints(instance, None).await.unwrap()[0].id;
     let taken = server.ledger.take(instance, endpoint, 10).await.unwrap();
     let event = &taken.due[0].event;
     assert_eq!(event.id.to_string(), answer.header("x-bucketbell-event-id"));

@@ -121,3 +121,45 @@ async fn a_listing_starts_and_stops_where_it_is_told() {
     let bad = server.send(v2().query("continuation-token", "nonsense!")).await;
     assert_eq!(bad.error(), (400, "InvalidArgument".into()));
 }
+
+/// One such key made the listing of its bucket 500.
+#[tokio::test]
+async fn a_key_that_xml_cannot_carry_leaves_its_bucket_listable() {
+    let server = Server::with_bucket().await;
+    server.ok(Call::put("/bkt/a b").body("x")).await;
+    for character in ["\u{1}", "\u{8}", "\u{b}", "\u{1f}", "\r", "\u{fffe}", "\u{ffff}"] {
+        let key = format!("k{character}/x");
+        server.ok(Call::put(&format!("/bkt/{key}")).body("x")).await;
+        let written = crate::sigv4::encoded(key.as_bytes(), true);
+        for call in [v2(), Call::get("/bkt")] {
+            let page = server.ok(call.clone()).await;
+            assert_eq!(page.elements("Key"), ["a%20b", &*written], "{character:?}");
+            assert_eq!(page.element("EncodingType"), "url", "and it says so");
+            let page = server.ok(call.clone().query("delimiter", "/")).await;
+            assert_eq!(names(&page).1, [written.trim_end_matches('x')]);
+            let page = server.ok(call.clone().query("prefix", &key[..key.len() - 1])).await;
+            assert_eq!((page.elements("Key").len(), page.element("EncodingType").as_str()), (1, "url"));
+            let page = server.ok(call.query("prefix", "a")).await;
+            assert_eq!((page.element("Key"), page.element("EncodingType")), ("a b".into(), String::new()), "as asked");
+        }
+        let page = server.ok(Call::get("/bkt").query("marker", &*key)).await;
+        assert_eq!(page.elements("Key").len(), 0);
+        server.ok(Call::delete(&format!("/bkt/{key}"))).await;
+    }
+    for name in ["delimiter", "marker", "prefix"] {
+        let page = server.ok(Call::get("/bkt").query(name, "\0")).await;
+        assert_eq!(page.element("EncodingType"), "url", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_other_control_character_is_listed_as_it_is() {
+    let server = Server::with_bucket().await;
+    for character in ["\t", "\n", "\u{7f}", "\u{85}", "\u{fffd}", "\u{10ffff}"] {
+        let key = format!("k{character}");
+        server.ok(Call::put(&format!("/bkt/{key}")).body("x")).await;
+        let page = server.ok(v2()).await;
+        assert_eq!((page.element("Key"), page.element("EncodingType")), (key.clone(), String::new()));
+        server.ok(Call::delete(&format!("/bkt/{key}"))).await;
+    }
+}

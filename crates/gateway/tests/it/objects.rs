@@ -84,6 +84,29 @@ async fn ranges_are_cut_out() {
     assert_eq!(none.error(), (416, "InvalidRange".into()));
 }
 
+/// S3 ignores a range that it does not understand.
+#[tokio::test]
+async fn a_range_that_is_none_means_the_whole_object() {
+    let server = Server::with_bucket().await;
+    server.ok(Call::put("/bkt/k").body("hello")).await;
+    for range in ["bytes=5-1", "bytes=abc", "lines=1-2", "bytes=0-0,2-3", "bytes=", ""] {
+        for method in ["GET", "HEAD"] {
+            let whole = server.ok(Call::new(method, "/bkt/k").unsigned("range", range)).await;
+            assert_eq!((whole.status, whole.header("content-length")), (200, "5"), "{method} {range}");
+            assert_eq!(whole.header("content-range"), "", "{method} {range}");
+        }
+    }
+    // What was signed cannot be left out, and `s3s` refuses it.
+    let signed = server.send(Call::get("/bkt/k").header("range", "bytes=5-1")).await;
+    assert_eq!(signed.error(), (400, "InvalidArgument".into()));
+    let twice = Call::get("/bkt/k").unsigned("range", "bytes=0-0").unsigned("range", "bytes=1-1");
+    assert_eq!(server.ok(twice).await.text(), "hello");
+    for (range, status) in [("bytes=1-99999999999999999999", 206), ("bytes=99999999999999999999-", 416)] {
+        let answer = server.send(Call::get("/bkt/k").unsigned("range", range)).await;
+        assert_eq!(answer.status, status, "{range}");
+    }
+}
+
 #[tokio::test]
 async fn reads_keep_their_conditions() {
     let server = Server::with_bucket().await;

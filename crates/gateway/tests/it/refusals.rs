@@ -108,6 +108,15 @@ async fn a_form_upload_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn an_expectation_that_nobody_knows_fails() {
+    let server = Server::with_bucket().await;
+    let call = Call::put("/bkt/k").body("x").unsigned("expect", "200-ok");
+    assert_eq!(server.send(call).await.error(), (417, "ExpectationFailed".into()));
+    let known = server.send(Call::put("/bkt/k").body("x").unsigned("expect", "100-Continue")).await;
+    assert_eq!(known.status, 100);
+}
+
+#[tokio::test]
 async fn an_error_names_the_resource_and_the_request() {
     let config = GatewayConfig { host_id: "host-7".into(), ..GatewayConfig::default() };
     let server = Server::start_with(config, |ledger| ledger).await;

@@ -2,6 +2,7 @@
 
 mod blocked;
 mod kept;
+mod lookups;
 mod server;
 mod unruly;
 mod verified;

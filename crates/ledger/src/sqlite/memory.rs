@@ -1,13 +1,20 @@
 //! What the writer keeps in memory: a mirror of hot rows, and a way back when a transaction fails.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+    sync::Arc,
+};
 
 use bucketbell_event::Sequencer;
 use bucketbell_rule::{CompiledRules, RuleId};
 use rusqlite::{Connection, params};
 use tokio::sync::mpsc;
 
-use super::rows::{signed, unsigned};
+use super::{
+    prune::Pass,
+    rows::{signed, unsigned},
+};
 use crate::{Clock, DueDelivery, EndpointId, Instance, Number, Signal, StoreError};
 
 /// Compiled rules kept for this many buckets; one more starts the cache anew.
@@ -54,13 +61,18 @@ pub(super) struct Mark {
     signals: usize,
     handed: usize,
     joined: usize,
+    event_bytes: u64,
+    pass: Pass,
 }
 
 #[derive(Default)]
 pub(super) struct Memory {
     clock: HybridClock,
-    slots: HashMap<EndpointId, Slot>,
-    compiled: HashMap<Option<BucketRow>, Arc<CompiledRules<EndpointId>>>,
+    event_bytes: EventBytes,
+    /// How far pruning has come.
+    pub pass: Pass,
+    slots: BTreeMap<EndpointId, Slot>,
+    compiled: HashMap<Option<BucketRow>, Option<Arc<CompiledRules<EndpointId>>>>,
     buckets: HashMap<String, Arc<BucketEntry>>,
     /// Slots as they were before this transaction touched them, oldest first. `None`: there was none.
     undo: Vec<(EndpointId, Option<Slot>)>,
@@ -82,12 +94,24 @@ struct HybridClock {
     written: u64,
 }
 
+/// What the bodies of all events take, and what the `store` row says of it.
+#[derive(Default)]
+struct EventBytes {
+    sum: u64,
+    written: u64,
+}
+
 impl Memory {
     /// Reads the mirror from the tables.
     pub fn load(connection: &Connection) -> Result<Self, StoreError> {
-        let clock: i64 = connection.query_row("SELECT clock_us FROM store", [], |row| row.get(0))?;
-        let mut memory =
-            Self { clock: HybridClock { last: unsigned(clock), written: unsigned(clock) }, ..Self::default() };
+        let store = "SELECT clock_us, event_bytes FROM store";
+        let (clock, bytes) =
+            connection.query_row(store, [], |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))))?;
+        let mut memory = Self {
+            clock: HybridClock { last: clock, written: clock },
+            event_bytes: EventBytes { sum: bytes, written: bytes },
+            ..Self::default()
+        };
         let mut statement = connection.prepare(
             "SELECT e.id, e.rule_id, e.owner, e.numbered_to, e.taken_to,
                     r.enabled = 0 OR r.paused = 1 OR r.removed_us IS NOT NULL,
@@ -123,11 +147,33 @@ impl Memory {
         Sequencer::from_u64(self.clock.last)
     }
 
+    /// Returns the bytes of all events' bodies.
+    pub const fn event_bytes(&self) -> u64 {
+        self.event_bytes.sum
+    }
+
+    pub fn event_stored(&mut self, body_bytes: usize) {
+        self.event_bytes.sum += body_bytes as u64;
+    }
+
+    pub fn event_removed(&mut self, body_bytes: u64) {
+        self.event_bytes.sum = self.event_bytes.sum.saturating_sub(body_bytes);
+    }
+
     /// Returns a slot to change. What it was comes back if the transaction fails.
     pub fn slot_mut(&mut self, endpoint: EndpointId) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(&endpoint)?;
         self.undo.push((endpoint, Some(slot.clone())));
         Some(slot)
+    }
+
+    pub fn slot(&self, endpoint: EndpointId) -> Option<&Slot> {
+        self.slots.get(&endpoint)
+    }
+
+    /// Returns up to `max` endpoints after one, in the order of their ids.
+    pub fn page(&self, after: EndpointId, max: usize) -> Vec<EndpointId> {
+        self.slots.range((Bound::Excluded(after), Bound::Unbounded)).take(max).map(|(id, _)| *id).collect()
     }
 
     pub fn slots(&self) -> impl Iterator<Item = (EndpointId, &Slot)> {
@@ -149,11 +195,13 @@ impl Memory {
         }
     }
 
-    pub fn compiled(&self, bucket: Option<BucketRow>) -> Option<Arc<CompiledRules<EndpointId>>> {
+    /// Returns the compiled rules of a scope, if they are kept: `Some(None)` of one that has no rules.
+    #[expect(clippy::option_option, reason = "not known, known to be none, known")]
+    pub fn compiled(&self, bucket: Option<BucketRow>) -> Option<Option<Arc<CompiledRules<EndpointId>>>> {
         self.compiled.get(&bucket).cloned()
     }
 
-    pub fn keep_compiled(&mut self, bucket: Option<BucketRow>, rules: Arc<CompiledRules<EndpointId>>) {
+    pub fn keep_compiled(&mut self, bucket: Option<BucketRow>, rules: Option<Arc<CompiledRules<EndpointId>>>) {
         if self.compiled.len() >= COMPILED_MAX {
             self.compiled.clear();
         }
@@ -205,6 +253,8 @@ impl Memory {
             signals: self.signals.len(),
             handed: self.handed.len(),
             joined: self.undo_instance.len(),
+            event_bytes: self.event_bytes.sum,
+            pass: self.pass,
         }
     }
 
@@ -222,11 +272,14 @@ impl Memory {
         for before in self.undo_instance.drain(mark.joined..).rev() {
             self.instance = before;
         }
+        self.event_bytes.sum = mark.event_bytes;
+        self.pass = mark.pass;
     }
 
     /// Goes back to before the transaction. What it cached may have been read from rows that are no more.
     pub fn forget_all(&mut self) {
-        self.forget_since(Mark { undo: 0, signals: 0, handed: 0, joined: 0 });
+        let event_bytes = self.event_bytes.written;
+        self.forget_since(Mark { undo: 0, signals: 0, handed: 0, joined: 0, event_bytes, pass: Pass::default() });
         self.compiled.clear();
         self.buckets.clear();
         // The clock may stand still in the table: what it gave is given all the same.
@@ -235,10 +288,11 @@ impl Memory {
 
     /// Writes what this transaction changed here into its rows: once for each endpoint, whatever the number of jobs.
     pub fn write_back(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        if self.clock.written != self.clock.last {
+        let (clock, bytes) = (&self.clock, &self.event_bytes);
+        if clock.written != clock.last || bytes.written != bytes.sum {
             connection
-                .prepare_cached("UPDATE store SET clock_us = ?1 WHERE one = 1")?
-                .execute([signed(self.clock.last)])?;
+                .prepare_cached("UPDATE store SET clock_us = ?1, event_bytes = ?2 WHERE one = 1")?
+                .execute([signed(clock.last), signed(bytes.sum)])?;
         }
         // The first entry of an endpoint is its slot as the row has it.
         let mut touched: HashMap<EndpointId, Option<&Slot>> = HashMap::new();
@@ -263,14 +317,18 @@ impl Memory {
         self.undo.clear();
         self.undo_instance.clear();
         self.clock.written = self.clock.last;
+        self.event_bytes.written = self.event_bytes.sum;
         let epoch = self.epoch();
         let mut handed: Vec<(EndpointId, Vec<DueDelivery>)> = Vec::new();
+        // Where an endpoint stands in `handed`: a group may hold deliveries of thousands.
+        let mut places: HashMap<EndpointId, usize> = HashMap::new();
         for (owner, endpoint, delivery) in self.handed.drain(..) {
             // Handed to an owner that lost the endpoint in this very transaction: its join recorded them as unknown.
             if owner != epoch {
                 continue;
             }
-            match handed.iter_mut().find(|(id, _)| *id == endpoint) {
+            let place = *places.entry(endpoint).or_insert(handed.len());
+            match handed.get_mut(place) {
                 Some((_, due)) => due.push(delivery),
                 None => handed.push((endpoint, vec![delivery])),
             }

@@ -12,18 +12,20 @@
 //! rules of recently written buckets, never a delivery.
 
 mod accounts;
+mod blobs;
 mod changes;
 mod checkpoint;
+mod log;
 mod memory;
 mod open;
 mod owed;
+mod prune;
 mod publish;
 mod readers;
 mod reads;
 mod rows;
 mod rules;
 mod store;
-mod upkeep;
 mod writer;
 
 pub use open::Config;

@@ -16,6 +16,8 @@ use crate::{Clock, MasterKey, Sealer, StoreError, StoreId};
 const MIGRATIONS: &[&str] = &[include_str!("schema/0001_first.sql")];
 /// How long a connection waits for another's lock. Only the checkpoint thread ever holds one.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Said to a program that is too old for what this one wrote (Y1).
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 const KEY_CHECK: &str = "this ledger opens with this master key";
 
 /// Where the ledger is and what it needs.
@@ -109,15 +111,29 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > known {
-        return Err(StoreError::TooNew { found, known });
+        return Err(StoreError::TooNew { found, known, written_by: writer(connection) });
     }
     for (applied, migration) in (1i64..).zip(MIGRATIONS).filter(|(applied, _)| *applied > found) {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "user_version", applied)?;
+        sign(&transaction)?;
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Leaves this program's version behind.
+fn sign(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute("UPDATE store SET written_by = ?1 WHERE written_by <> ?1", [VERSION])?;
+    Ok(())
+}
+
+/// Returns the version that [`sign`] left, also from a schema that this program does not know.
+fn writer(connection: &Connection) -> String {
+    connection
+        .query_row("SELECT written_by FROM store", [], |row| row.get(0))
+        .unwrap_or_else(|_| "(of which it does not tell the version)".to_owned())
 }
 
 /// Makes the `store` row of a new ledger, or checks the key against the one that stands.
@@ -126,14 +142,20 @@ fn identify(connection: &Connection, clock: &dyn Clock, sealer: &Sealer) -> Resu
         connection.query_row("SELECT id, key_check FROM store", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     if let Some((id, check)) = stored {
         sealer.open("store", "key_check", &check)?;
+        sign(connection)?;
         return Ok(StoreId(Uuid::from_bytes(id)));
     }
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| StoreError::Database(format!("no randomness: {error}")))?;
     let id = uuid::Builder::from_random_bytes(random).into_uuid();
     connection.execute(
-        "INSERT INTO store (one, id, clock_us, rules_version, key_check) VALUES (1, ?1, ?2, 0, ?3)",
-        params![id.as_bytes(), clock.now().as_micros(), sealer.seal("store", "key_check", KEY_CHECK.as_bytes())?],
+        "INSERT INTO store (one, id, clock_us, rules_version, key_check, written_by) VALUES (1, ?1, ?2, 0, ?3, ?4)",
+        params![
+            id.as_bytes(),
+            clock.now().as_micros(),
+            sealer.seal("store", "key_check", KEY_CHECK.as_bytes())?,
+            VERSION
+        ],
     )?;
     Ok(StoreId(id))
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     AttemptOutcome, AttemptRecord, DeadReason, DueDelivery, EndpointId, Instance, Number, QueueDepth, SettleError,
-    Settlement, Signal, StoreError, Taken,
+    Settlement, Signal, StoreError,
 };
 
 /// How long a delivery waits whose event cannot be read: others must not wait for it, and nobody may forget it.
@@ -61,7 +61,7 @@ impl Tx<'_> {
         endpoint: EndpointId,
         settlements: &[Settlement],
         free: usize,
-    ) -> Result<Taken, SettleError> {
+    ) -> Result<Found, SettleError> {
         let slot = self.memory.slot_mut(endpoint).ok_or(SettleError::Gone)?;
         if slot.owner != Some(instance.epoch) {
             return Err(SettleError::NotOwner);
@@ -74,10 +74,10 @@ impl Tx<'_> {
         slot.owed = slot.owed.saturating_sub(gone);
         slot.credit = 0;
         if slot.held {
-            return Ok(Taken::default());
+            return Ok(Found::default());
         }
         let (taken_to, numbered_to) = (slot.taken_to, slot.numbered_to);
-        self.take(endpoint, free, taken_to, numbered_to)
+        Ok(self.take(endpoint, free, taken_to, numbered_to)?)
     }
 
     /// Records one outcome. Returns how many deliveries are no longer owed for it: one or none.
@@ -170,94 +170,126 @@ impl Tx<'_> {
         free: usize,
         taken_to: Number,
         numbered_to: Number,
-    ) -> Result<Taken, SettleError> {
-        let mut due = self.due_again(endpoint, free)?;
+    ) -> Result<Found, StoreError> {
+        let mut rows = self.due_again(endpoint, free)?;
         let mut taken_to = taken_to;
-        while due.len() < free && taken_to < numbered_to {
-            let room = free - due.len();
+        let room = free - rows.len();
+        if room > 0 && taken_to < numbered_to {
             let mut fresh = self.fresh(endpoint, taken_to, room)?;
             // Numbers beyond the last row, if any, belong to deliveries that are no more.
-            taken_to = if fresh.rows < room { numbered_to } else { fresh.last.unwrap_or(numbered_to) };
-            due.append(&mut fresh.due);
+            let last = fresh.last().filter(|_| fresh.len() == room).map(|row| row.number);
+            taken_to = last.unwrap_or(numbered_to);
+            rows.append(&mut fresh);
         }
-        let credit = free - due.len();
+        let credit = free - rows.len();
         if let Some(slot) = self.memory.slot_mut(endpoint) {
             slot.taken_to = taken_to;
             slot.credit = credit;
         }
-        Ok(Taken { due, next_due: next_due(self.connection, endpoint)? })
+        Ok(Found { rows, next_due: next_due(self.connection, endpoint)? })
     }
 
-    fn due_again(&self, endpoint: EndpointId, max: usize) -> Result<Vec<DueDelivery>, StoreError> {
+    fn due_again(&self, endpoint: EndpointId, max: usize) -> Result<Vec<FoundRow>, StoreError> {
         if max == 0 {
             return Ok(Vec::new());
         }
         let due = self.deliveries(
-            endpoint,
             "SELECT d.number, d.attempts, e.body FROM delivery d LEFT JOIN event e ON e.sequencer = d.event
              WHERE d.endpoint_id = ?1 AND d.state = 1 AND d.due_us <= ?2 ORDER BY d.due_us, d.number LIMIT ?3",
             params![endpoint.0, self.clock.now().as_micros(), i64::try_from(max).unwrap_or(i64::MAX)],
         )?;
-        for delivery in &due.due {
+        for delivery in &due {
             self.run(
                 "UPDATE delivery SET state = 2 WHERE endpoint_id = ?1 AND number = ?2",
                 params![endpoint.0, signed(delivery.number)],
             )?;
         }
-        Ok(due.due)
+        Ok(due)
     }
 
-    fn fresh(&self, endpoint: EndpointId, taken_to: Number, max: usize) -> Result<Batch, StoreError> {
+    fn fresh(&self, endpoint: EndpointId, taken_to: Number, max: usize) -> Result<Vec<FoundRow>, StoreError> {
         self.deliveries(
-            endpoint,
             "SELECT d.number, d.attempts, e.body FROM delivery d LEFT JOIN event e ON e.sequencer = d.event
              WHERE d.endpoint_id = ?1 AND d.number > ?2 AND d.state = 0 ORDER BY d.number LIMIT ?3",
             params![endpoint.0, signed(taken_to), i64::try_from(max).unwrap_or(i64::MAX)],
         )
     }
 
-    /// Reads deliveries with their events. One whose event is missing or not to be understood is set aside: it is neither
-    /// lost nor in the way of the others, and the log says so each time it comes up again.
-    fn deliveries(&self, endpoint: EndpointId, sql: &str, params: impl rusqlite::Params) -> Result<Batch, StoreError> {
+    fn deliveries(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<FoundRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params)?;
-        let mut batch = Batch::default();
+        let rows = statement.query_map(params, |row| {
+            let body = match row.get_ref(2)? {
+                ValueRef::Text(body) => Some(body.to_vec()),
+                _ => None,
+            };
+            Ok(FoundRow { number: unsigned(row.get(0)?), attempts: row.get(1)?, body })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Sets deliveries aside that were taken and cannot be read: they are neither lost nor in the way of the others.
+    /// Takes as many more in their place.
+    pub fn set_aside(
+        &mut self,
+        instance: Instance,
+        endpoint: EndpointId,
+        unreadable: &[Number],
+    ) -> Result<Found, SettleError> {
+        let slot = self.memory.slot(endpoint).ok_or(SettleError::Gone)?;
+        if slot.owner != Some(instance.epoch) {
+            return Err(SettleError::NotOwner);
+        }
+        let (held, free) = (slot.held, slot.credit + unreadable.len());
+        let (taken_to, numbered_to) = (slot.taken_to, slot.numbered_to);
+        let due = self.clock.now().after(UNREADABLE_WAIT).as_micros();
+        for number in unreadable {
+            self.run(
+                "UPDATE delivery SET state = 1, due_us = ?3 WHERE endpoint_id = ?1 AND number = ?2",
+                params![endpoint.0, signed(*number), due],
+            )?;
+        }
+        if held {
+            return Ok(Found::default());
+        }
+        Ok(self.take(endpoint, free, taken_to, numbered_to)?)
+    }
+}
+
+/// What a take found, as the rows have it: it is read when the transaction is over.
+#[derive(Default)]
+pub(super) struct Found {
+    rows: Vec<FoundRow>,
+    pub next_due: Option<Timestamp>,
+}
+
+struct FoundRow {
+    number: Number,
+    attempts: u32,
+    /// The event's JSON. `None` when there is no such event.
+    body: Option<Vec<u8>>,
+}
+
+impl Found {
+    /// Adds the deliveries to `due`, and returns the numbers of those whose event is missing or not to be understood. The
+    /// log says so each time one comes up again.
+    pub fn read(self, endpoint: EndpointId, due: &mut Vec<DueDelivery>) -> Vec<Number> {
         let mut unreadable = Vec::new();
-        while let Some(row) = rows.next()? {
-            let number = unsigned(row.get(0)?);
-            batch.rows += 1;
-            batch.last = Some(number);
-            match read_event(row.get_ref(2)?, number) {
-                Ok(event) => batch.due.push(DueDelivery { number, attempts: row.get(1)?, event: Arc::new(event) }),
+        for FoundRow { number, attempts, body } in self.rows {
+            match read_event(body.as_deref(), number) {
+                Ok(event) => due.push(DueDelivery { number, attempts, event: Arc::new(event) }),
                 Err(error) => {
                     tracing::error!(endpoint.id = endpoint.0, delivery.number = number, error = %error, "a delivery cannot be sent: it is looked at again in an hour");
                     unreadable.push(number);
                 }
             }
         }
-        drop(rows);
-        let due = self.clock.now().after(UNREADABLE_WAIT).as_micros();
-        for number in unreadable {
-            self.run(
-                "UPDATE delivery SET state = 1, due_us = ?3 WHERE endpoint_id = ?1 AND number = ?2",
-                params![endpoint.0, signed(number), due],
-            )?;
-        }
-        Ok(batch)
+        unreadable
     }
 }
 
-/// Deliveries that were read: how many rows they were, and the last number of them.
-#[derive(Default)]
-struct Batch {
-    due: Vec<DueDelivery>,
-    rows: usize,
-    last: Option<Number>,
-}
-
-fn read_event(body: ValueRef<'_>, number: Number) -> Result<Event, StoreError> {
-    let body = parsed(body.as_str(), "delivery", "event", number)?;
-    parsed(serde_json::from_str(body), "event", "body", number)
+fn read_event(body: Option<&[u8]>, number: Number) -> Result<Event, StoreError> {
+    let body = parsed(body.ok_or(()), "delivery", "event", number)?;
+    parsed(serde_json::from_slice(body), "event", "body", number)
 }
 
 fn next_due(connection: &Connection, endpoint: EndpointId) -> Result<Option<Timestamp>, StoreError> {

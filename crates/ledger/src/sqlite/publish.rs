@@ -20,6 +20,10 @@ impl Tx<'_> {
         object: Object,
         origin: Origin,
     ) -> Result<Vec<EventId>, StoreError> {
+        let (of_bucket, of_server) = (self.compiled(Some(bucket))?, self.compiled(None)?);
+        if of_bucket.is_none() && of_server.is_none() {
+            return Ok(Vec::new());
+        }
         let event = Event {
             id: EventId::new(sequencer, random()?),
             sequencer,
@@ -28,9 +32,8 @@ impl Tx<'_> {
             fact: Fact::Object(object),
             origin,
         };
-        let of_bucket = self.compiled(Some(bucket))?;
-        let of_server = self.compiled(None)?;
-        let wanting: Vec<EndpointId> = of_bucket.wanting(&event).chain(of_server.wanting(&event)).collect();
+        let wanting: Vec<EndpointId> =
+            of_bucket.iter().chain(&of_server).flat_map(|rules| rules.wanting(&event)).collect();
         if wanting.is_empty() {
             return Ok(Vec::new());
         }
@@ -38,6 +41,7 @@ impl Tx<'_> {
         self.connection
             .prepare_cached("INSERT INTO event (sequencer, id, body) VALUES (?1, ?2, ?3)")?
             .execute(params![signed(event.sequencer.as_u64()), event.id.as_bytes(), body])?;
+        self.memory.event_stored(body.len());
         let event = Arc::new(event);
         for endpoint in wanting {
             self.owe(endpoint, &event)?;
@@ -68,12 +72,13 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn compiled(&mut self, bucket: Option<BucketRow>) -> Result<Arc<CompiledRules<EndpointId>>, StoreError> {
+    /// Returns the rules of a scope, `None` when there are none.
+    fn compiled(&mut self, bucket: Option<BucketRow>) -> Result<Option<Arc<CompiledRules<EndpointId>>>, StoreError> {
         if let Some(compiled) = self.memory.compiled(bucket) {
             return Ok(compiled);
         }
-        let compiled = Arc::new(rules::compile(self.connection, bucket)?);
-        self.memory.keep_compiled(bucket, Arc::clone(&compiled));
+        let compiled = rules::compile(self.connection, bucket)?.map(Arc::new);
+        self.memory.keep_compiled(bucket, compiled.clone());
         Ok(compiled)
     }
 }

@@ -50,17 +50,28 @@ fn read_rule(row: &Row<'_>, sealer: Option<&Sealer>) -> Result<(Rule, EndpointId
     Ok((rule, EndpointId(row.get(14)?)))
 }
 
-/// Returns every live rule whose endpoint the instance owns, with opened secrets (DL-1).
+/// Returns the live rules whose endpoints the instance owns (DL-1), all or those of `only`, with opened secrets.
 pub(super) fn owned(
     connection: &Connection,
     sealer: &Sealer,
     instance: Instance,
+    only: Option<Vec<EndpointId>>,
 ) -> Result<Vec<(Rule, EndpointId)>, StoreError> {
-    let mut statement = connection.prepare(&format!("{RULE} AND e.owner = ?1 ORDER BY e.id"))?;
-    let mut rows = statement.query([instance.epoch])?;
     let mut rules = Vec::new();
-    while let Some(row) = rows.next()? {
-        rules.push(read_rule(row, Some(sealer))?);
+    let Some(only) = only else {
+        let mut statement = connection.prepare(&format!("{RULE} AND e.owner = ?1 ORDER BY e.id"))?;
+        let mut rows = statement.query([instance.epoch])?;
+        while let Some(row) = rows.next()? {
+            rules.push(read_rule(row, Some(sealer))?);
+        }
+        return Ok(rules);
+    };
+    let mut statement = connection.prepare_cached(&format!("{RULE} AND e.owner = ?1 AND e.id = ?2"))?;
+    for endpoint in only {
+        let mut rows = statement.query([instance.epoch, endpoint.0])?;
+        while let Some(row) = rows.next()? {
+            rules.push(read_rule(row, Some(sealer))?);
+        }
     }
     Ok(rules)
 }
@@ -79,15 +90,15 @@ fn of_scope(
     Ok(rules)
 }
 
-/// Returns the matchers of a scope. A paused rule matches: its deliveries are made and wait (C11).
+/// Returns the matchers of a scope, if it has rules. A paused rule matches: its deliveries are made and wait (C11).
 pub(super) fn compile(
     connection: &Connection,
     bucket: Option<BucketRow>,
-) -> Result<CompiledRules<EndpointId>, StoreError> {
+) -> Result<Option<CompiledRules<EndpointId>>, StoreError> {
     let rules = of_scope(connection, bucket, None)?;
     let matchers: Vec<(Matcher, EndpointId)> =
         rules.iter().map(|(rule, endpoint)| (rule.matcher(), *endpoint)).collect();
-    Ok(CompiledRules::new(matchers))
+    Ok(if matchers.is_empty() { None } else { Some(CompiledRules::new(matchers)) })
 }
 
 /// Returns the scope's row (none for the server) and its version.
@@ -130,14 +141,16 @@ impl Tx<'_> {
         }
         let now = self.memory.tick(self.clock).timestamp().as_micros();
         let mut dead = 0;
+        let mut endpoints = Vec::new();
         for (rule, endpoint) in of_scope(self.connection, bucket, None)? {
             if !given.contains(&rule.id) {
                 self.run("UPDATE rule SET removed_us = ?2 WHERE id = ?1", params![rule.id.as_bytes(), now])?;
                 dead += self.hold(endpoint, true).map_or(0, |slot| slot.owed);
+                endpoints.push(endpoint);
             }
         }
         for (position, rule) in (0i64..).zip(rules) {
-            self.put_rule(bucket, position, rule, now)?;
+            endpoints.push(self.put_rule(bucket, position, rule, now)?);
         }
         let version = RulesVersion(version.0 + 1);
         match bucket {
@@ -149,11 +162,17 @@ impl Tx<'_> {
             }
         }
         self.memory.forget_compiled(bucket);
-        self.signal(Signal::RulesChanged);
+        self.signal(Signal::RulesChanged { endpoints });
         Ok(RulesSaved { version, dead })
     }
 
-    fn put_rule(&mut self, bucket: Option<BucketRow>, position: i64, rule: &Rule, now: i64) -> Result<(), RulesError> {
+    fn put_rule(
+        &mut self,
+        bucket: Option<BucketRow>,
+        position: i64,
+        rule: &Rule,
+        now: i64,
+    ) -> Result<EndpointId, RulesError> {
         let events = serde_json::to_string(&rule.events).map_err(|error| StoreError::Database(error.to_string()))?;
         let secret = match &rule.target.secret {
             Some(secret) => Some(self.sealer.seal("rule", &rule.id.to_string(), secret.expose().as_bytes())?),
@@ -195,11 +214,10 @@ impl Tx<'_> {
             // The id stands in another scope.
             return Err(RulesError::UnknownRule(rule.id));
         }
-        self.put_endpoint(rule)?;
-        Ok(())
+        Ok(self.put_endpoint(rule)?)
     }
 
-    fn put_endpoint(&mut self, rule: &Rule) -> Result<(), StoreError> {
+    fn put_endpoint(&mut self, rule: &Rule) -> Result<EndpointId, StoreError> {
         let held = !rule.enabled || rule.paused;
         let stands: Option<i64> = self
             .connection
@@ -208,14 +226,14 @@ impl Tx<'_> {
             .optional()?;
         if let Some(endpoint) = stands {
             self.hold(EndpointId(endpoint), held);
-            return Ok(());
+            return Ok(EndpointId(endpoint));
         }
         let owner = self.memory.epoch();
         self.run("INSERT INTO endpoint (rule_id, owner) VALUES (?1, ?2)", params![rule.id.as_bytes(), owner])?;
         let endpoint = EndpointId(self.connection.last_insert_rowid());
         let slot = Slot { rule: rule.id, owner, numbered_to: 0, taken_to: 0, owed: 0, held, credit: 0 };
         self.memory.insert_slot(endpoint, slot);
-        Ok(())
+        Ok(endpoint)
     }
 
     /// Holds an endpoint's deliveries back, or lets them go. Its owner takes again when it has read the new rules.

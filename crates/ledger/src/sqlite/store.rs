@@ -1,6 +1,6 @@
 //! The verbs, each handed to the writer or to a reader.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bucketbell_rule::{Rule, Scope};
@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 
 use super::{
     accounts,
-    checkpoint::{Checkpointer, Overflow},
+    checkpoint::Checkpointer,
+    log::{self, Log},
     memory::Memory,
     open::{self, Config, Opened},
     owed,
@@ -41,10 +42,9 @@ impl SqliteLedger {
         let sealer = Sealer::new(&config.master_key);
         let Opened { connection, lock, store_id } = open::open(&config, &sealer)?;
         let memory = Memory::load(&connection)?;
-        let overflow = Arc::new(Overflow::default());
-        let checkpointer = Checkpointer::start(&config.path, Arc::clone(&overflow))?;
-        let bench =
-            Bench { connection, memory, clock: config.clock, sealer: sealer.clone(), overflow, checkpointer, lock };
+        let checkpointer = Checkpointer::start(&config.path)?;
+        let log = Log::of(&config.path, log::BYTES_MAX);
+        let bench = Bench { connection, memory, clock: config.clock, sealer: sealer.clone(), log, checkpointer, lock };
         Ok(Self { writer: Writer::start(bench)?, readers: Readers::new(config.path), sealer, store_id })
     }
 }
@@ -110,9 +110,9 @@ impl Ledger for SqliteLedger {
         self.writer.write(move |tx| tx.join(signals)).await
     }
 
-    async fn endpoints(&self, instance: Instance) -> Result<Vec<Endpoint>, StoreError> {
+    async fn endpoints(&self, instance: Instance, only: Option<Vec<EndpointId>>) -> Result<Vec<Endpoint>, StoreError> {
         let sealer = self.sealer.clone();
-        let rules = self.readers.read(move |connection| rules::owned(connection, &sealer, instance)).await?;
+        let rules = self.readers.read(move |connection| rules::owned(connection, &sealer, instance, only)).await?;
         Ok(rules
             .into_iter()
             .map(|(rule, id)| Endpoint {
@@ -132,7 +132,25 @@ impl Ledger for SqliteLedger {
         settlements: Vec<Settlement>,
         free: usize,
     ) -> Result<Taken, SettleError> {
-        self.writer.write(move |tx| tx.settle(instance, endpoint, &settlements, free)).await
+        let mut found = self.writer.write(move |tx| tx.settle(instance, endpoint, &settlements, free)).await?;
+        let mut taken = Taken::default();
+        loop {
+            taken.next_due = found.next_due;
+            // Here and not in the transaction: every write would wait for it.
+            let unreadable = found.read(endpoint, &mut taken.due);
+            if unreadable.is_empty() {
+                return Ok(taken);
+            }
+            let aside = self.writer.write(move |tx| tx.set_aside(instance, endpoint, &unreadable)).await;
+            found = match aside {
+                Ok(more) => more,
+                Err(error) => {
+                    // What was settled is settled. What could not be set aside stays taken until the next start.
+                    tracing::error!(endpoint.id = endpoint.0, error = %error, "unreadable deliveries were not set aside");
+                    return Ok(taken);
+                }
+            };
+        }
     }
 
     async fn queue_depths(&self) -> Result<Vec<QueueDepth>, StoreError> {
@@ -159,6 +177,11 @@ impl Ledger for SqliteLedger {
 
     async fn prune(&self, limits: PruneLimits) -> Result<Pruned, StoreError> {
         self.writer.write(move |tx| tx.prune(limits)).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.writer.write(|_| Ok::<_, StoreError>(())).await?;
+        self.readers.read(accounts::has_admin).await.map(drop)
     }
 
     fn store_id(&self) -> StoreId {

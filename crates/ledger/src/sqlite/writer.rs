@@ -5,10 +5,7 @@ use std::{fs::File, sync::Arc, thread::JoinHandle};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    checkpoint::{Checkpointer, Overflow},
-    memory::Memory,
-};
+use super::{checkpoint::Checkpointer, log::Log, memory::Memory};
 use crate::{Clock, CommitError, RulesError, Sealer, SettleError, Signal, StoreError};
 
 /// Jobs of one transaction at most. Group commit gains little beyond (bench: 26k/s at 16, 42k/s at 256), and the first
@@ -139,13 +136,29 @@ impl Writer {
     }
 }
 
+/// Ends the process when the writer panics.
+///
+/// Without its writer the process would go on to answer reads and to say that it is ready, and refuse every write. A
+/// dead process is what the ledger is made for: what was answered is in the file, what was not is there as a whole or
+/// not at all, and the next start, which whatever supervises the process makes at once, goes on from there (B3).
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the ledger's writer panicked: the process ends now, to be started again");
+            std::process::abort();
+        }
+    }
+}
+
 /// What the thread owns, and lets go of when its last job is done: the lock on the folder last of all.
 pub(super) struct Bench {
     pub connection: Connection,
     pub memory: Memory,
     pub clock: Arc<dyn Clock>,
     pub sealer: Sealer,
-    pub overflow: Arc<Overflow>,
+    pub log: Log,
     pub checkpointer: Checkpointer,
     pub lock: File,
 }
@@ -153,6 +166,8 @@ pub(super) struct Bench {
 impl Bench {
     fn work(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
+        // The last to be made, so the first to go: a panic ends the process before anybody is told anything.
+        let _guard = AbortOnPanic;
         while jobs.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
             let committed = self.commit(&mut group);
             match &committed {
@@ -167,7 +182,7 @@ impl Bench {
             for job in group.drain(..) {
                 job.finish(committed.clone());
             }
-            self.overflow.relieve(&self.connection);
+            self.log.relieve(&self.connection);
         }
         let Self { connection, checkpointer, lock, .. } = self;
         drop(checkpointer);

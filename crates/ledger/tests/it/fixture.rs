@@ -98,7 +98,20 @@ impl House {
     }
 
     pub async fn prune(&self, history: Duration, dead: Duration, rows_max: usize) -> Pruned {
-        self.ledger.prune(PruneLimits { history, dead, rows_max }).await.expect("pruning")
+        self.prune_by(PruneLimits { history, dead, rows_max, history_bytes_max: u64::MAX }).await
+    }
+
+    pub async fn prune_by(&self, limits: PruneLimits) -> Pruned {
+        self.ledger.prune(limits).await.expect("pruning")
+    }
+
+    /// Prunes until there is no more to do, and returns what each round did.
+    pub async fn prune_all(&self, limits: PruneLimits) -> Vec<Pruned> {
+        let mut rounds = Vec::new();
+        while rounds.last().is_none_or(|pruned: &Pruned| pruned.more) {
+            rounds.push(self.prune_by(limits).await);
+        }
+        rounds
     }
 }
 
@@ -112,7 +125,7 @@ pub struct Owner {
 
 impl Owner {
     pub async fn endpoints(&self) -> Vec<Endpoint> {
-        self.ledger.endpoints(self.instance).await.expect("endpoints")
+        self.ledger.endpoints(self.instance, None).await.expect("endpoints")
     }
 
     pub async fn endpoint(&self, rule: &Rule) -> EndpointId {
@@ -220,8 +233,28 @@ pub fn rule(number: u8) -> Rule {
     }
 }
 
+/// Returns the rule with a longest age of one hour.
+pub fn short(rule: Rule) -> Rule {
+    Rule { target: Target { max_age: DAY / 24, ..rule.target }, ..rule }
+}
+
+/// Returns rules that want nothing.
+pub fn many_rules(count: u16) -> Vec<Rule> {
+    let id = |number: u16| {
+        let mut bytes = [0xFE; 16];
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        RuleId::from_bytes(bytes)
+    };
+    (1..=count).map(|number| Rule { id: id(number), prefix: "never".to_owned(), ..rule(1) }).collect()
+}
+
 pub fn blob(number: u8) -> BlobId {
     BlobId::from_bytes([number; 16])
+}
+
+/// Returns how many deliveries became dead letters, for whatever reason.
+pub fn buried(pruned: &Pruned) -> u64 {
+    pruned.buried.iter().map(|buried| buried.count).sum()
 }
 
 pub fn numbers(due: &[DueDelivery]) -> Vec<Number> {

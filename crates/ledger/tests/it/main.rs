@@ -76,7 +76,11 @@ mod stores {
             an_unstaged_blob_is_forgotten;
         pruning:
             pruning_keeps_what_is_owed_or_dead_and_removes_the_rest,
-            pruning_is_bounded_and_says_when_there_is_more;
+            pruning_is_bounded_and_says_when_there_is_more,
+            what_a_held_rule_is_owed_dies_of_age_and_is_told_by_rule,
+            what_is_on_its_way_does_not_die_of_age_while_its_rule_is_held,
+            history_ends_by_its_bytes_too_oldest_first_and_never_what_is_needed,
+            a_pass_over_many_endpoints_takes_many_steps_and_knows_the_oldest_that_is_owed;
         accounts:
             putting_the_admin_replaces_its_credentials,
             unknown_credentials_belong_to_nobody;

@@ -16,8 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use worker::Ask;
 
-/// How long an event is remembered: longer than the seven days for which bucketbell sends it again.
-pub const KEEP_DEFAULT: Duration = Duration::from_secs(8 * 24 * 3600);
+/// How long an event is remembered (A4): a rule's `max_age` is at most 30 days, so that is how long bucketbell may send an
+/// event again, and one day more for the attempts that are under way by then and for clocks that differ.
+pub const KEEP_DEFAULT: Duration = Duration::from_secs(31 * 24 * 3600);
 /// Questions that wait for the thread. More than that wait for room.
 const QUEUE_MAX: usize = 1024;
 

@@ -12,8 +12,34 @@ fn receiver(home: &Home, command: &str, concurrency: usize, timeout: Duration) -
     Receiver::new(signed(), home.memory(), exec.handlers())
 }
 
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     format!("'{}'", path.display())
+}
+
+/// Returns a command that starts another process, writes that one's number into `pid_file`, and waits for it.
+pub(crate) fn endless(pid_file: &Path) -> String {
+    // The sleep is a child of the shell, and outlives it unless the group is killed. The file appears with its content.
+    format!("sleep 300 & echo $! > {0}.new; mv {0}.new {0}; wait", quoted(pid_file))
+}
+
+/// Waits until the process whose number is in `pid_file` is gone.
+pub(crate) async fn is_killed(pid_file: &Path) {
+    let pid = std::fs::read_to_string(pid_file).expect("the command had started").trim().to_owned();
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    // A killed orphan is gone, or a zombie until its new parent looks.
+    while std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(std::time::Instant::now() < deadline, "process {pid} lives on");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until there is a file.
+pub(crate) async fn appears(path: &Path) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !path.try_exists().expect("the folder can be read") {
+        assert!(std::time::Instant::now() < deadline, "{} never appeared", path.display());
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -61,17 +87,25 @@ async fn a_command_that_reads_nothing_of_a_long_event_succeeds() {
 async fn a_command_that_takes_too_long_is_killed_with_all_it_started() {
     let home = Home::new();
     let pid_file = home.file().with_extension("pid");
-    // The sleep is a child of the shell, and outlives it unless the group is killed.
-    let command = format!("sleep 300 & echo $! > {}; wait", quoted(&pid_file));
-    let receiver = receiver(&home, &command, CONCURRENCY_DEFAULT, Duration::from_millis(500));
+    let receiver = receiver(&home, &endless(&pid_file), CONCURRENCY_DEFAULT, Duration::from_secs(1));
     assert_eq!(deliver(&receiver, &put("a", 1)).await.status, 500);
-    let pid = std::fs::read_to_string(&pid_file).expect("the command had started").trim().to_owned();
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    // A killed orphan is gone, or a zombie until its new parent looks.
-    while std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
-        assert!(std::time::Instant::now() < deadline, "process {pid} lives on");
-        tokio::task::yield_now().await;
+    is_killed(&pid_file).await;
+}
+
+/// Guards against orphans: a command whose outcome nobody will know would run beside the repeat of its event.
+#[tokio::test]
+async fn a_command_that_nobody_waits_for_any_more_is_killed_with_all_it_started() {
+    let home = Home::new();
+    let pid_file = home.file().with_extension("pid");
+    let exec = Exec::try_new(&endless(&pid_file), CONCURRENCY_DEFAULT, TIMEOUT_DEFAULT).unwrap();
+    let log = crate::fixture::Log::default();
+    assert_eq!(deliver(&home.receiver(log.handlers()), &put("a", 1)).await.status, 200);
+    let arrival = log.arrivals().remove(0);
+    tokio::select! {
+        ended = exec.run(&arrival) => panic!("it runs for minutes: {ended:?}"),
+        () = appears(&pid_file) => {}
     }
+    is_killed(&pid_file).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,9 +140,7 @@ async fn an_event_that_gets_no_slot_in_time_is_asked_to_come_again() {
         let receiver = receiver.clone();
         async move { deliver(&receiver, &put("a", 1)).await.status }
     });
-    while !started.try_exists().unwrap() {
-        tokio::task::yield_now().await;
-    }
+    appears(&started).await;
     let second = tokio::spawn({
         let receiver = receiver.clone();
         async move { deliver(&receiver, &put("b", 2)).await.status }

@@ -199,7 +199,7 @@ async fn what_was_begun_is_finished_when_the_sender_hangs_up() {
 #[tokio::test]
 async fn events_are_forgotten_after_their_time_and_not_before() {
     let (home, log) = (Home::new(), Log::default());
-    let keep = Duration::from_secs(8 * 24 * 3600);
+    let keep = Duration::from_secs(31 * 24 * 3600);
     let receiver = home.open_receiver(log.handlers());
     let at = |days: u64| NOW.after(Duration::from_secs(days * 24 * 3600));
     let ask = async |receiver: &Receiver, key: &str, days| {
@@ -208,12 +208,31 @@ async fn events_are_forgotten_after_their_time_and_not_before() {
         counts(&receiver.receive(IncomingDialect::Minio, &HeaderMap::new(), body.to_string().into(), at(days)).await)
     };
     assert_eq!(ask(&receiver, "a", 0).await, [1, 0, 0, 0]);
-    assert_eq!(ask(&receiver, "a", 7).await, [0, 1, 0, 0], "a sender tries for seven days");
+    assert_eq!(ask(&receiver, "a", 30).await, [0, 1, 0, 0], "a sender tries for thirty days");
     drop(receiver);
     // Forgetting goes with the first event that a start remembers.
     let receiver = Receiver::new(crate::fixture::unsigned(), Memory::open(&home.file(), keep).unwrap(), log.handlers());
-    assert_eq!(ask(&receiver, "b", 9).await, [1, 0, 0, 0]);
-    assert_eq!(ask(&receiver, "a", 9).await, [1, 0, 0, 0]);
+    assert_eq!(ask(&receiver, "b", 32).await, [1, 0, 0, 0]);
+    assert_eq!(ask(&receiver, "a", 32).await, [1, 0, 0, 0]);
+}
+
+/// Guards against a memory shorter than the longest `max_age` of a rule, 30 days: the last retry was handled again (A4).
+#[tokio::test]
+async fn the_last_retry_of_a_sender_that_tries_for_thirty_days_is_a_repeat() {
+    let (home, log) = (Home::new(), Log::default());
+    let at = |seconds: u64| NOW.after(Duration::from_secs(seconds));
+    let ask = async |key: &str, now| {
+        let mut body = minimal();
+        body["Records"][0]["s3"]["object"]["key"] = key.into();
+        // Forgetting goes with the first event that a start remembers.
+        let receiver = home.open_receiver(log.handlers());
+        counts(&receiver.receive(IncomingDialect::Minio, &HeaderMap::new(), body.to_string().into(), now).await)
+    };
+    let thirty_days = 30 * 24 * 3600;
+    assert_eq!(ask("a", at(0)).await, [1, 0, 0, 0]);
+    assert_eq!(ask("b", at(thirty_days)).await, [1, 0, 0, 0]);
+    assert_eq!(ask("a", at(thirty_days)).await, [0, 1, 0, 0], "A4");
+    assert_eq!(ask("a", at(thirty_days + 3600)).await, [0, 1, 0, 0], "the attempt was under way");
 }
 
 #[tokio::test]

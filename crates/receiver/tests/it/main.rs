@@ -5,4 +5,5 @@ mod fixture;
 mod idempotent;
 mod order;
 mod served;
+mod stopping;
 mod trusted;

@@ -2,4 +2,6 @@
 
 // Marked as tests, so that their fixtures may unwrap like the tests themselves.
 #[cfg(test)]
+mod deaths;
+#[cfg(test)]
 mod rounds;

@@ -145,7 +145,7 @@ async fn a_blob_that_cannot_be_removed_stays_in_the_journal_and_holds_no_other_u
 async fn rounds_on_a_closed_ledger_fail_and_end_their_loops() {
     let (house, _) = House::with_left_behind(0).await;
     house.ledger.close().await;
-    let limits = PruneLimits { history: Duration::ZERO, dead: Duration::ZERO, rows_max: 10 };
+    let limits = PruneLimits { history: Duration::ZERO, history_bytes_max: 0, dead: Duration::ZERO, rows_max: 10 };
     let pruner = Pruner { ledger: Arc::clone(&house.ledger), limits };
     assert!(matches!(pruner.round().await, Err(StoreError::Closed)));
     let schedule = Schedule { first_after: Duration::ZERO, every: Duration::from_secs(3600) };
@@ -161,7 +161,7 @@ async fn rounds_on_a_closed_ledger_fail_and_end_their_loops() {
 #[tokio::test]
 async fn an_empty_ledger_prunes_nothing() {
     let (house, _) = House::with_left_behind(0).await;
-    let limits = PruneLimits { history: Duration::ZERO, dead: Duration::ZERO, rows_max: 10 };
+    let limits = PruneLimits { history: Duration::ZERO, history_bytes_max: 0, dead: Duration::ZERO, rows_max: 10 };
     let pruned = Pruner { ledger: Arc::clone(&house.ledger), limits }.round().await.unwrap();
     assert!(!pruned.more && pruned.events == 0);
 }

@@ -8,6 +8,8 @@ CREATE TABLE store (
   clock_us      INTEGER NOT NULL,              -- the last sequencer given: it never goes back, whatever the wall clock does
   rules_version INTEGER NOT NULL,              -- of the server-wide rules
   key_check     BLOB    NOT NULL,              -- sealed: a wrong master key is found at start (X14)
+  event_bytes   INTEGER NOT NULL DEFAULT 0,    -- of all bodies in `event` (B1)
+  written_by    TEXT    NOT NULL,              -- version of the program that opened it last; every version reads it (Y1)
   CONSTRAINT only_one CHECK (one = 1),
   CONSTRAINT id_is_a_uuid CHECK (length(id) = 16)
 ) STRICT;
@@ -49,6 +51,7 @@ CREATE TABLE bucket (
   rules_version INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX one_live_bucket_per_name ON bucket (name) WHERE deleted_us IS NULL;
+CREATE INDEX deleted_bucket ON bucket (deleted_us) WHERE deleted_us IS NOT NULL;
 
 -- Versions of objects. The current one has rank 0; an older one the complement of its sequencer, so newest comes first.
 CREATE TABLE object (

@@ -60,7 +60,7 @@ pub async fn a_closed_ledger_answers_closed_to_every_call(store: &impl Store) {
     assert!(ledger.rules(&Scope::Server).await.closed());
     assert!(ledger.put_rules(&Scope::Server, vec![], None).await.closed());
     assert!(ledger.join(mpsc::unbounded_channel().0).await.closed());
-    assert!(ledger.endpoints(Instance { epoch: 1 }).await.closed());
+    assert!(ledger.endpoints(Instance { epoch: 1 }, None).await.closed());
     assert!(ledger.settle(owner.instance, endpoint, vec![], 1).await.closed());
     assert!(ledger.take(owner.instance, endpoint, 1).await.closed());
     assert!(ledger.queue_depths().await.closed());
@@ -68,7 +68,8 @@ pub async fn a_closed_ledger_answers_closed_to_every_call(store: &impl Store) {
     assert!(ledger.unstage_blob(blob(1)).await.closed());
     assert!(ledger.removable_blobs(Duration::ZERO, 1).await.closed());
     assert!(ledger.forget_blobs(vec![]).await.closed());
-    let limits = PruneLimits { history: Duration::ZERO, dead: Duration::ZERO, rows_max: 1 };
+    assert!(ledger.check().await.closed());
+    let limits = PruneLimits { history: Duration::ZERO, history_bytes_max: 0, dead: Duration::ZERO, rows_max: 1 };
     assert!(ledger.prune(limits).await.closed());
 }
 

@@ -3,8 +3,10 @@
 mod file;
 mod group;
 mod log;
+mod panic;
 mod plans;
 mod rollback;
+mod size;
 mod space;
 mod tables;
 

@@ -5,15 +5,17 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use bucketbell_ledger::{ChangeKind, CommitError, Content, DeadReason, DeleteObject, Settlement, WritePrecondition};
+use bucketbell_ledger::{
+    ChangeKind, CommitError, Content, DeadReason, DeleteObject, PruneLimits, Settlement, WritePrecondition,
+};
 use bucketbell_rule::Rule;
 use rusqlite::Connection;
 
 use super::{
     Sqlite, sqlite,
-    tables::{assert_same, dump, tables},
+    tables::{assert_same, count, dump, tables},
 };
-use crate::fixture::{BUCKET, DAY, House, Owner, blob, bucket_scope, numbers, rule};
+use crate::fixture::{BUCKET, DAY, House, Owner, blob, bucket_scope, many_rules, numbers, rule, short};
 
 /// One verb that writes, after the same preparation each time.
 #[derive(Debug, Clone, Copy)]
@@ -124,8 +126,8 @@ async fn run(step: Step, prepared: &Prepared) -> Result<(), String> {
         Step::SweepBlobs => house.ledger.removable_blobs(DAY, 9).await.map(drop).map_err(|error| text(&error)),
         Step::Prune => {
             house.clock.advance(DAY);
-            let limits =
-                bucketbell_ledger::PruneLimits { history: Duration::ZERO, dead: Duration::ZERO, rows_max: 100 };
+            let (history, dead) = (Duration::ZERO, Duration::ZERO);
+            let limits = PruneLimits { history, history_bytes_max: u64::MAX, dead, rows_max: 100 };
             house.ledger.prune(limits).await.map(drop).map_err(|error| text(&error))
         }
         Step::Join => {
@@ -246,4 +248,24 @@ async fn a_join_that_was_rolled_back_leaves_the_owner_in_its_place() {
     }
     house.rules(vec![rule(1), rule(2)]).await;
     assert_eq!(owner.endpoints().await.len(), 2, "new endpoints are its own");
+}
+
+/// Going on after a step that was rolled back, it would not know that the endpoints of that step are still owed something.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pass_of_pruning_whose_step_was_rolled_back_begins_anew() {
+    for failure in ["ABORT", "ROLLBACK", "COMMIT"] {
+        let store = sqlite();
+        let house = House::open(&store).await;
+        house.rules(vec![Rule { paused: true, ..short(rule(1)) }]).await;
+        house.server_rules(many_rules(400)).await;
+        house.put("owed").await;
+        house.clock.advance(2 * DAY);
+        let beside = store.beside();
+        let limits = PruneLimits { history: DAY, history_bytes_max: 0, dead: DAY, rows_max: 100 };
+        break_it(&beside, "dead", "INSERT", ("AFTER", failure));
+        house.ledger.prune(limits).await.expect_err("it was broken");
+        beside.execute_batch("DROP TRIGGER broken").expect("a trigger");
+        house.prune_all(limits).await;
+        assert_eq!((count(&beside, "dead"), count(&beside, "event")), (1, 1), "{failure}: a dead letter needs it (B1)");
+    }
 }

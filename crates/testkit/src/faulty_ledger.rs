@@ -1,7 +1,10 @@
 //! A ledger that can be told to misbehave. Everything else is the real one's.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,8 @@ use bucketbell_ledger::{
 use bucketbell_rule::{Rule, Scope};
 use tokio::sync::{Semaphore, mpsc};
 
-pub struct Faulty {
+/// A real ledger, with hands on it.
+pub struct FaultyLedger {
     inner: Arc<dyn Ledger>,
     /// What the next commits answer, instead of being done.
     pub refuse: Mutex<Option<CommitError>>,
@@ -24,9 +28,12 @@ pub struct Faulty {
     pub arrived: Semaphore,
     /// Everybody is a user with another account than the buckets' owner.
     pub strangers: Mutex<bool>,
+    /// Settles asked for so far.
+    pub settles: AtomicU64,
 }
 
-impl Faulty {
+impl FaultyLedger {
+    #[must_use]
     pub fn new(inner: Arc<dyn Ledger>) -> Self {
         Self {
             inner,
@@ -34,6 +41,7 @@ impl Faulty {
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             arrived: Semaphore::new(0),
             strangers: Mutex::new(false),
+            settles: AtomicU64::new(0),
         }
     }
 
@@ -44,11 +52,11 @@ impl Faulty {
 }
 
 #[async_trait]
-impl Ledger for Faulty {
+impl Ledger for FaultyLedger {
     async fn commit(&self, change: Change) -> Result<Committed, CommitError> {
         self.arrived.add_permits(1);
-        self.gate.acquire().await.unwrap().forget();
-        let refuse = self.refuse.lock().unwrap().clone();
+        self.gate.acquire().await.expect("an open gate").forget();
+        let refuse = self.refuse.lock().expect("no poisoned test").clone();
         match refuse {
             Some(error) => Err(error),
             None => self.inner.commit(change).await,
@@ -57,7 +65,7 @@ impl Ledger for Faulty {
 
     async fn access_key(&self, access_key: &str) -> Result<Option<AccessKey>, StoreError> {
         let mut key = self.inner.access_key(access_key).await?;
-        if let (Some(key), true) = (&mut key, *self.strangers.lock().unwrap()) {
+        if let (Some(key), true) = (&mut key, *self.strangers.lock().expect("no poisoned test")) {
             key.account = Account { id: AccountId(4711), name: "stranger".into(), role: Role::User };
         }
         Ok(key)
@@ -108,8 +116,8 @@ impl Ledger for Faulty {
         self.inner.join(signals).await
     }
 
-    async fn endpoints(&self, instance: Instance) -> Result<Vec<Endpoint>, StoreError> {
-        self.inner.endpoints(instance).await
+    async fn endpoints(&self, instance: Instance, only: Option<Vec<EndpointId>>) -> Result<Vec<Endpoint>, StoreError> {
+        self.inner.endpoints(instance, only).await
     }
 
     async fn settle(
@@ -119,6 +127,7 @@ impl Ledger for Faulty {
         settlements: Vec<Settlement>,
         free: usize,
     ) -> Result<Taken, SettleError> {
+        self.settles.fetch_add(1, Ordering::Relaxed);
         self.inner.settle(instance, endpoint, settlements, free).await
     }
 
@@ -144,6 +153,10 @@ impl Ledger for Faulty {
 
     async fn prune(&self, limits: PruneLimits) -> Result<Pruned, StoreError> {
         self.inner.prune(limits).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
     }
 
     fn store_id(&self) -> StoreId {
