@@ -78,6 +78,44 @@ def test_every_metric_is_documented_and_every_documented_one_is_there(server, ma
         assert f"- Kind: {kinds[name]}" in section, (name, kinds[name])
 
 
+# What Prometheus itself adds to what it scrapes.
+TARGET_LABELS = {"instance", "job"}
+WORDS = {"rate", "increase", "deriv", "histogram_quantile", "sum", "by", "and", "on", "offset", "unless", "or", "ignoring"}
+
+
+def expressions():
+    """Returns the expressions of the alerts of docs/monitoring.md by the alert's name."""
+    blocks = re.findall(r"```yaml\n(- alert:.*?)```", (ROOT / "docs" / "monitoring.md").read_text(), re.S)
+    found = {}
+    for block in blocks:
+        name = re.search(r"- alert: (\w+)", block).group(1)
+        found[name] = re.search(r"^  expr: (?:>\n)?(.*?)(?=^  \w+:|\Z)", block, re.M | re.S).group(1)
+    return found
+
+
+def test_every_metric_and_label_in_an_alert_exists_and_its_sides_can_match(server, make_sink):
+    """Guards against an alert that never fires: two metrics with different labels never match without `on (…)`."""
+    used(server, make_sink)
+    labels = {}
+    for name, have, _ in server.metrics():
+        labels.setdefault(name, set()).update(have)
+    alerts = expressions()
+    assert len(alerts) == (ROOT / "docs" / "monitoring.md").read_text().count("- alert:") > 0
+    for alert, text in alerts.items():
+        matchers = re.findall(r"\{(.*?)\}", text)
+        grouped = re.findall(r"\b(?:by|on|ignoring) ?\((.*?)\)", text)
+        bare = re.sub(r"\{.*?\}|\[.*?\]|\b(?:by|on|ignoring) ?\(.*?\)|\boffset \w+", " ", text)
+        words = set(re.findall(r"[a-zA-Z_]\w*", bare)) - WORDS
+        assert words and words <= labels.keys(), (alert, words - labels.keys())
+        known = set.intersection(*(labels[word] for word in words)) | TARGET_LABELS
+        for name in [name for part in matchers for name in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", part)]:
+            assert name in known, (alert, name)
+        for name in [name.strip() for part in grouped for name in part.split(",")]:
+            assert name in known, (alert, name)
+        sides = {frozenset(labels[word]) for word in words}
+        assert len(sides) == 1 or re.search(r"\bon ?\(", text), f"{alert}: its metrics have different labels: {sides}"
+
+
 def test_health_and_readiness_answer_200_when_ready(server):
     for path in ("/healthz", "/readyz"):
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(server.api + path, timeout=10) as answer:

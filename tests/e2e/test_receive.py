@@ -3,12 +3,15 @@
 import json
 import re
 import shlex
+import shutil
+import subprocess
 import urllib.error
 import urllib.request
 
 import pytest
 
-from harness.program import Process, event_id
+from harness.program import Process, binary, clean_environment, event_id
+from harness.waiting import eventually
 from harness.webhook import base64_secret
 
 SECRET = base64_secret(b"the secret of the receiver, long")
@@ -142,8 +145,6 @@ def test_a_failing_command_asks_for_a_repeat(server, make_receiver):
     receiver.args += ["--exec", f"test -e {shlex.quote(str(gate))} && {exec_append(receiver)}"]
     receiver.start()
     ringing = ring(server, receiver)
-    from harness.waiting import eventually
-
     eventually(lambda: server.metric("bucketbell_notifications_failed_total") >= 1, "the failure is told to the sender (A6)")
     assert receiver.handled() == []
     gate.touch()
@@ -242,3 +243,58 @@ def test_a_port_that_is_taken_is_named(make_receiver, signed):
     process = Process(args, second.folder, "taken")
     assert process.wait_exit() != 0
     assert str(signed.port) in process.err()
+
+
+def help_text(columns=80):
+    """Returns what `receive --help` prints on a terminal of so many columns."""
+    env = clean_environment({"COLUMNS": str(columns)})
+    return subprocess.run([binary(), "receive", "--help"], env=env, capture_output=True, text=True, check=True).stdout
+
+
+def test_every_command_that_the_help_shows_does_what_it_says(server, make_receiver):
+    """Guards against examples that print null: the command reads the event as it was sent."""
+    commands = re.findall(r"--exec '(.*?)'", help_text())
+    assert len(commands) == 2
+    for n, command in enumerate(commands):
+        if command.startswith("jq") and not shutil.which("jq"):
+            continue
+        receiver = make_receiver("--secret", SECRET, "--exec", command).start()
+        ring(server, receiver, key=f"2026/ünï {n}.jpg")
+        server.wait_drained()
+        assert (receiver.folder / "keys.txt").read_text() == f"2026/ünï {n}.jpg\n", command
+
+
+def test_the_request_that_the_help_shows_is_handled(make_receiver):
+    receiver = make_receiver("--insecure-unsigned").start()
+    for columns, outcome in ((80, "handled"), (200, "repeat")):
+        [command] = re.findall(r"^  (curl .*)\Z", help_text(columns), re.M | re.S)
+        assert "127.0.0.1:5000" in command
+        command = command.replace("127.0.0.1:5000", f"127.0.0.1:{receiver.port}")
+        done = subprocess.run(["sh", "-c", command], env=clean_environment(), capture_output=True, text=True, timeout=20)
+        assert f'"{outcome}' in done.stdout and done.returncode == 0, (command, done.stdout, done.stderr)
+        eventually(lambda: f" {outcome} " in receiver.processes[-1].out(), "a line tells of it")
+        assert " b/k " in receiver.processes[-1].out()
+
+
+def test_a_receiver_that_is_stopped_finishes_what_a_sender_that_hung_up_had_begun(make_receiver):
+    """`curl -m 2`, then SIGTERM: the command is no orphan, and its result is remembered."""
+    receiver = make_receiver("--insecure-unsigned")
+    begun, gate = receiver.folder / "begun", receiver.folder / "gate"
+    receiver.args += ["--exec", f"touch begun; while ! test -e {shlex.quote(str(gate))}; do sleep 0.01; done; {exec_append(receiver)}"]
+    receiver.start()
+    body = json.dumps(SEED_BODY)
+    curl = ["curl", "--silent", "--max-time", "2", "--data", body, receiver.url("minio")]
+    assert subprocess.run(curl, env=clean_environment(), timeout=20).returncode == 28, "it hung up"
+    assert begun.exists() and receiver.handled() == []
+    receiver.processes[-1].popen.terminate()
+    probe = ["curl", "--silent", receiver.url("minio")]
+    eventually(lambda: subprocess.run(probe, capture_output=True).returncode == 7, "nobody listens any more")
+    assert receiver.processes[-1].running(), "it waits for the command"
+    gate.touch()
+    assert receiver.processes[-1].wait_exit() == 0
+    assert len(receiver.handled()) == 1
+    receiver.port = 0
+    receiver.start()
+    status, text = receiver.send("minio", body.encode())
+    assert status == 200 and json.loads(text)["repeats"] == 1, "its result is remembered (A4)"
+    assert len(receiver.handled()) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.program import event_id
-from harness.sink import endless, garbage, hang, hold, redirect, reset, status
+from harness.sink import endless, garbage, hang, hold, nobody_listens, redirect, reset, status
 from harness.waiting import eventually
 from harness.webhook import base64_secret, verified
 
@@ -146,7 +146,7 @@ def test_one_dead_endpoint_does_not_delay_another(server, make_sink):
         "bell",
         {"url": dead.url, "events": ["*"], "timeout": "30s"},
         {"url": alive.url, "events": ["*"]},
-        {"url": "http://127.0.0.1:9/nobody-listens", "events": ["*"]},
+        {"url": nobody_listens(), "events": ["*"]},
     )
     ids = [event_id(client.put_object(Bucket="bell", Key=f"k{n}", Body=b"x")) for n in range(60)]
     alive.wait(60, deadline=10)

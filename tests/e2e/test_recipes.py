@@ -1,9 +1,11 @@
 """The recipes of docs/receiving.md do what they say: a language is shown only when its recipe runs here (B13)."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 
@@ -27,6 +29,30 @@ def test_every_recipe_is_run_here():
     assert re.findall(r"<!-- recipe: ([\w-]+) -->", text) == ["python", "python-plain", "shell"]
     shown = re.findall(r"^## (Python|Shell|Go|Node|Ruby|PHP|Java|Rust|C#)", text, re.M)
     assert shown == ["Python", "Shell"]
+
+
+def test_the_example_has_the_fields_and_the_forms_of_a_real_event(server, sink):
+    text = (ROOT / "docs" / "receiving.md").read_text()
+    shown = json.loads(re.search(r"```json\n(.*?)```", text, re.S).group(1))
+    client = server.client()
+    client.create_bucket(Bucket="bell")
+    server.put_rules("bell", {"url": sink.url, "events": ["*"]})
+    client.put_object(Bucket="bell", Key="2026/harbour.jpg", Body=b"x", ContentType="image/jpeg")
+    [delivery] = sink.wait(1)
+    real = json.loads(delivery.body)
+    assert shown.keys() == real.keys() and shown["data"].keys() <= real["data"].keys()
+    for field, form in {
+        "sequencer": r"[0-9A-F]{16}",
+        "etag": r"[0-9a-f]{32}",
+        "lastModified": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
+    }.items():
+        for event in (shown, real):
+            assert re.fullmatch(form, event["data"][field]), (field, event["data"][field])
+    for event in (shown, real):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["time"]), event["time"]
+        micros = int(event["data"]["sequencer"], 16)
+        assert int(event["id"].replace("-", "")[:12], 16) == micros // 1000, "the id holds the sequencer"
+        assert datetime.fromisoformat(event["time"].replace("Z", "+00:00")).timestamp() == pytest.approx(micros / 1e6, rel=0, abs=0.0011)
 
 
 @pytest.mark.parametrize("secret", SECRETS)

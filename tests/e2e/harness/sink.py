@@ -35,6 +35,13 @@ class Delivery:
         return int(self.headers["bucketbell-sequence"])
 
 
+def nobody_listens():
+    """Returns a url on a port that was free a moment ago."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}/nobody-listens"
+
+
 def status(code, body=b"", headers=()):
     """Answers with a status."""
 
