@@ -4,6 +4,7 @@ use crate::{
     config::Environment,
     credentials_file::{ACCESS_KEY, SECRET_KEY, TOKEN},
     output::say,
+    preflight,
     server::{Server, Telemetry},
     settings::Settings,
     signals::Signals,
@@ -16,6 +17,7 @@ use crate::{
 /// It did not start, or a port stopped answering.
 pub async fn serve(settings: Settings, environment: &Environment<'_>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
+    preflight::ledger(&settings)?;
     let telemetry = Telemetry::install()?;
     let mut server = Server::start(settings, environment, &telemetry).await?;
     announce_admin(&server);

@@ -17,7 +17,7 @@ pub(crate) struct Figures {
 
 impl Figures {
     pub fn new(endpoint: &Endpoint) -> Self {
-        let labels = [("endpoint", endpoint.rule.to_string()), ("host", host(&endpoint.target.url))];
+        let labels = [("endpoint", endpoint.rule.to_string()), ("host", bucketbell_rule::host(&endpoint.target.url))];
         let dropped = |reason: &DeadReason| {
             let [rule, host] = labels.clone();
             let labels = [rule, host, ("reason", reason.as_str().to_owned())];
@@ -51,10 +51,4 @@ impl Figures {
     pub fn sending_after(&self, waited: Duration) {
         self.wake_to_send.record(waited.as_secs_f64());
     }
-}
-
-/// Returns host and port of a url.
-fn host(url: &url::Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -1,7 +1,8 @@
 //! The S3 protocol, on `s3s`, and what each of its operations means for the ledger and the blobs.
 //!
-//! `s3s` parses requests, checks signatures and writes XML. Ours is the rest: who may do what ([`doorman`]), which operations
-//! there are and what is refused rather than ignored ([`operation`], [`parameter`], Y5), the checksums that `s3s` only hands over
+//! `s3s` parses requests, checks signatures and writes XML. Ours is the rest: what the head of a request decides at once
+//! ([`preflight`]), who may do what ([`doorman`]) and what a signature must cover ([`proof`]), which operations there are
+//! and what is refused rather than ignored ([`operation`], [`parameter`], Y5), the checksums that `s3s` only hands over
 //! ([`checksum`]), the way of the bytes to the disk before the change is committed ([`upload`], OB-2), and one mapping of
 //! every failure to an S3 code ([`failure`]).
 //!

@@ -119,12 +119,6 @@ impl Draft {
             },
         })
     }
-
-    /// Returns what the configuration file calls this endpoint: its name, else its url (B8).
-    #[must_use]
-    pub fn identity(&self) -> &str {
-        self.name.as_deref().unwrap_or(&self.url)
-    }
 }
 
 fn name(text: &str) -> Result<String, DraftError> {

@@ -14,6 +14,7 @@ mod secret;
 pub use draft::{Draft, DraftError, SecretChange};
 pub use matcher::{CompiledRules, Matcher};
 pub use rule::{
-    CONCURRENCY_DEFAULT, MAX_AGE_DEFAULT, MAX_RETRIES_DEFAULT, Rule, RuleId, Scope, TIMEOUT_DEFAULT, Target,
+    CONCURRENCY_DEFAULT, MAX_AGE_DEFAULT, MAX_RETRIES_DEFAULT, Rule, RuleId, Scope, TIMEOUT_DEFAULT, Target, host,
+    label,
 };
 pub use secret::Secret;

@@ -118,10 +118,22 @@ impl Rule {
         Matcher::new(self)
     }
 
-    /// Returns what logs and metrics call the rule: its name, else scheme, host and port of its url, never path, query
-    /// or credentials (Y6).
+    /// Returns what logs call the rule: see [`label`].
     #[must_use]
     pub fn label(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.target.url.origin().ascii_serialization())
+        label(self.name.as_deref(), &self.target.url)
     }
+}
+
+/// Returns what logs call a rule: its name, else scheme, host and port of its url, never path, query or credentials (Y6).
+#[must_use]
+pub fn label(name: Option<&str>, url: &Url) -> String {
+    name.map_or_else(|| url.origin().ascii_serialization(), str::to_owned)
+}
+
+/// Returns host and port of a rule's url: what metrics say of it (Y6).
+#[must_use]
+pub fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -27,13 +27,13 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 First steps:
-  bucketbell quickstart                      see one signed webhook arrive, within a second
+  bucketbell quickstart                      see one signed webhook arrive
   bucketbell serve --config bucketbell.yaml  run the server
   bucketbell receive --secret S --exec CMD   run a command for every event
 
 Exit codes:
   0  done, or stopped by a signal after finishing what was in flight
-  1  failed: the message says what and what to do; also a second signal during shutdown
+  1  failed: the message says what and what to do; also a second signal
   2  wrong usage or configuration: nothing was started";
 
 // What the first three do is told by their arguments' own documentation: a line here would hide the rest of it.
@@ -62,7 +62,7 @@ Examples:
   HOOK_SECRET=any bucketbell config check --config bucketbell.yaml
   bucketbell config check --s3-tls-cert chain.pem --s3-tls-key key.pem
 
-It exits with 0 when `serve` would start with these, with 2 when it would not.";
+It exits with 0 when nothing is wrong, with 2 when something is.";
 
 /// Logs go to standard error. `NO_COLOR` turns colours off.
 #[derive(Debug, Clone, Args)]

@@ -108,8 +108,13 @@ fn mistake(path: &str, error: &serde_saphyr::Error) -> String {
             text.strip_suffix(again.as_str()).map(str::to_owned).unwrap_or(text)
         }
     };
-    // The root is `.`, which tells nobody anything.
-    if path.is_empty() || path == "." { format!("{place}: {what}") } else { format!("{place}: {path}: {what}") }
+    // A key that is not known, or not read yet, is no part of the place that it stands in; the root is `.`.
+    let known = match error {
+        serde_saphyr::Error::SerdeUnknownField { field, .. } => path.strip_suffix(field.as_str()).unwrap_or(path),
+        _ => path.strip_suffix('?').unwrap_or(path),
+    };
+    let known = known.trim_end_matches('.');
+    if known.is_empty() { format!("{place}: {what}") } else { format!("{place}: {known}: {what}") }
 }
 
 #[cfg(test)]

@@ -24,8 +24,7 @@ use crate::{
     cli::{QuickstartArgs, ServeArgs},
     config::Environment,
     output::say,
-    preflight,
-    serve,
+    preflight, serve,
     server::{Server, Telemetry},
     settings::{API_LISTEN_DEFAULT, S3_LISTEN_DEFAULT, Settings},
     signals::Signals,
@@ -46,13 +45,9 @@ pub async fn quickstart(args: QuickstartArgs, environment: &Environment<'_>) -> 
     Ok(run(settings, data_dir, once, environment).await?)
 }
 
-async fn run(
-    settings: Settings,
-    data_dir: PathBuf,
-    once: bool,
-    environment: &Environment<'_>,
-) -> anyhow::Result<()> {
+async fn run(settings: Settings, data_dir: PathBuf, once: bool, environment: &Environment<'_>) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
+    preflight::ledger(&settings)?;
     let telemetry = Telemetry::install()?;
     let server = Server::start(settings, environment, &telemetry).await?;
     let shown = tokio::select! {

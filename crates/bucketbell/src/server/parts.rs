@@ -73,10 +73,11 @@ pub(super) async fn put_server_rules(ledger: &dyn Ledger, rules: Vec<Rule>) -> a
     let change = ledger.put_rules(&Scope::Server, rules, None).await.context("cannot save notifications.endpoints")?;
     if count > 0 || change.dead > 0 {
         let dead = change.dead;
+        let endpoints = if count == 1 { "endpoint" } else { "endpoints" };
         tracing::info!(
             count,
             dead,
-            "{count} server-wide endpoints; {dead} deliveries of removed ones became dead letters"
+            "{count} server-wide {endpoints}; {dead} deliveries of removed ones became dead letters"
         );
     }
     Ok(())

@@ -31,7 +31,7 @@ const SEED: &str = r#"notifications:
 fn endpoints_are_written_as_the_seed_shows() {
     let said = check(SEED, &[("HOOK_SECRET", "hunter2")]);
     assert_eq!(said.code, Some(0), "B8: {}", said.stderr);
-    assert!(said.stdout.contains("1 server-wide endpoints") && said.stdout.contains("signed"), "{}", said.stdout);
+    assert!(said.stdout.contains("1 server-wide endpoint\n") && said.stdout.contains("signed"), "{}", said.stdout);
     assert!(!said.stdout.contains("hunter2") && !said.stderr.contains("hunter2"));
 }
 
@@ -109,6 +109,31 @@ fn a_mistake_is_told_by_file_line_and_column() {
             said.stderr
         );
     }
+}
+
+/// Guards against a place told twice, a key not told at all, and a list that offered `id`.
+#[test]
+fn a_mistake_is_told_with_its_key_and_its_place_once() {
+    for (text, wanted) in [
+        ("upkeep:\n  sweep_every: soon\n", "bucketbell.yaml:2:16: upkeep.sweep_every: `soon` is not a time"),
+        ("server: {data_dir: a, data_dir: b}\n", "bucketbell.yaml:1:23: server: the key `data_dir` is there twice"),
+        ("servr: {}\n", "bucketbell.yaml:1:1: unknown field `servr`, expected one of server"),
+        ("upkeep: {sweep_every: 1ms}\n", "bucketbell.yaml: upkeep.sweep_every must be"),
+        (
+            "notifications:\n  endpoints:\n    - url: http://a/\n      evnts: []\n",
+            "bucketbell.yaml:4:7: notifications.endpoints[0]: unknown field `evnts`, expected one of name, url",
+        ),
+        (
+            "notifications: {endpoints: [{url: 'ftp://a', events: ['*']}]}",
+            "bucketbell.yaml: notifications.endpoints[0]",
+        ),
+    ] {
+        let said = check(text, &[]);
+        assert!(said.code == Some(2) && said.stderr.contains(wanted), "{text}: {}", said.stderr);
+        assert!(!said.stderr.contains(" at line "), "{}", said.stderr);
+    }
+    let variable = check("upkeep: {}\n", &[("BUCKETBELL_UPKEEP_SWEEP_EVERY", "1ms")]);
+    assert!(variable.code == Some(2) && !variable.stderr.contains("yaml"), "not the file's fault: {}", variable.stderr);
 }
 
 #[test]

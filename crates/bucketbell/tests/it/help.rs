@@ -14,6 +14,25 @@ fn help_teaches() {
     insta::assert_snapshot!("help_serve", help(&["serve", "--help"]));
     insta::assert_snapshot!("help_receive", help(&["receive", "--help"]));
     insta::assert_snapshot!("help_quickstart", help(&["quickstart", "--help"]));
+    insta::assert_snapshot!(
+        "help_config_check",
+        help(&["config", "check", "--help"]).split_once("Examples:").unwrap().1
+    );
+}
+
+/// Guards against commands that the width of a terminal broke in two.
+#[test]
+fn examples_are_the_same_in_every_terminal() {
+    for command in [&["--help"][..], &["serve", "--help"], &["receive", "--help"], &["config", "check", "--help"]] {
+        let examples = |columns: &str| {
+            let said = run(bucketbell().args(command).env("COLUMNS", columns)).stdout;
+            let at = said.find("Examples:").or_else(|| said.find("First steps:")).expect(&said);
+            said[at..].to_owned()
+        };
+        let (narrow, wide) = (examples("80"), examples("200"));
+        assert_eq!(narrow, wide, "{command:?}");
+        assert!(wide.contains("bucketbell "), "{wide}");
+    }
 }
 
 #[test]

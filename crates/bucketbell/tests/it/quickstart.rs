@@ -1,6 +1,6 @@
 //! The first minute of a newcomer.
 
-use std::time::Instant;
+use std::{fs, os::unix::fs::PermissionsExt, time::Instant};
 
 use crate::program::{DEADLINE, Said, bucketbell, folder, run};
 
@@ -28,4 +28,6 @@ fn a_signed_webhook_arrives_and_so_does_the_next_one() {
         }
     }
     assert!(started.elapsed() < DEADLINE);
+    let memory = folder.path().join("data/quickstart-receiver.db");
+    assert_eq!(fs::metadata(memory).unwrap().permissions().mode() & 0o777, 0o600);
 }

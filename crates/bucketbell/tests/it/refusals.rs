@@ -33,7 +33,9 @@ fn a_bad_lost_or_other_master_key_is_refused() {
     let folder = folder();
     let data = folder.path().join("data");
     let with = |key: &str| run(serve(&data).env("BUCKETBELL_MASTER_KEY", key));
-    assert!(with("short").stderr.contains("BUCKETBELL_MASTER_KEY"));
+    let short = with("short");
+    assert!(short.code == Some(2) && short.stderr.contains("BUCKETBELL_MASTER_KEY"), "{}", short.stderr);
+    assert!(!data.try_exists().unwrap(), "nothing was started");
     Server::start(&mut serve(&data)).stop();
     let other = with("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     assert!(other.code == Some(1) && other.stderr.contains("another master key"), "{}", other.stderr);
@@ -81,6 +83,29 @@ fn blobs_of_another_ledger_are_refused() {
 fn a_refused_admin_credential_is_named_and_not_shown() {
     let folder = folder();
     let said = run(serve(folder.path()).env("BUCKETBELL_ADMIN_TOKEN", "a b c hunter2"));
-    assert_eq!(said.code, Some(1));
+    assert_eq!(said.code, Some(2));
     assert!(said.stderr.contains("token") && !said.stderr.contains("hunter2"), "{}", said.stderr);
+}
+
+#[test]
+fn a_file_that_is_no_ledger_is_named_with_the_remedy() {
+    let folder = folder();
+    fs::write(folder.path().join("ledger.db"), "not a database at all").unwrap();
+    let said = run(&mut serve(folder.path()));
+    assert_eq!(said.code, Some(1));
+    for word in ["ledger.db is not a ledger", "backup", "--database"] {
+        assert!(said.stderr.contains(word), "{word}: {}", said.stderr);
+    }
+}
+
+#[test]
+fn a_log_level_that_is_not_understood_is_shown_once() {
+    let said = run(bucketbell().args(["serve", "--log-level", "s3=loud"]));
+    assert_eq!(said.code, Some(2));
+    assert_eq!(
+        (said.stderr.matches("s3=loud").count(), said.stderr.matches("error").count()),
+        (1, 1),
+        "{}",
+        said.stderr
+    );
 }

@@ -127,7 +127,7 @@ fn endpoints_of_the_file_become_rules_and_leave_with_it() {
     let with = Server::start(serve(&folder.path().join("d")).arg("--config").arg(&file));
     assert!(with.get("/metrics").1.contains(&host));
     let log = with.stop();
-    assert!(log.contains("1 server-wide endpoints"), "{log}");
+    assert!(log.contains("1 server-wide endpoint;"), "{log}");
     let without = Server::start(&mut serve(&folder.path().join("d")));
     assert!(!without.get("/metrics").1.contains(&host));
 }

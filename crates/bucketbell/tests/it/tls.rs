@@ -38,6 +38,10 @@ fn both_ports_serve_https_and_the_ready_line_says_so() {
     assert_eq!(get(api, made.cert.der(), b"http/1.1").0, 200);
     let (status, text) = get(s3, made.cert.der(), b"http/1.1");
     assert!(matches!(status, 400 | 403) && text.contains("<Error>"), "{text}");
+    for address in [s3, api] {
+        let (status, text) = crate::program::get(address, "/");
+        assert!(status == 400 && text.contains("https://"), "plain http is told what to do: {text}");
+    }
     server.stop();
 }
 
@@ -56,6 +60,9 @@ fn a_certificate_that_cannot_be_used_is_named_before_anything_starts() {
         let mut command = bucketbell();
         command.args(["config", "check", "--s3-tls-cert"]).arg(cert).arg("--s3-tls-key").arg(key);
         let said = run(&mut command);
+        let mut command = serve(&folder.path().join("data"));
+        let started = run(command.arg("--s3-tls-cert").arg(cert).arg("--s3-tls-key").arg(key));
+        assert!(started.code == Some(2) && started.stderr == said.stderr, "{}", started.stderr);
         assert!(said.code == Some(2) && said.stderr.contains(word), "{}", said.stderr);
     }
 }

@@ -326,10 +326,10 @@ impl Tx<'_> {
     }
 }
 
-/// Returns what people call the rule's endpoint, and host and port of its url: never its path, query or credentials (Y6).
+/// Returns what people call the rule's endpoint, and host and port of its url (Y6).
 fn called(name: Option<String>, url: &str) -> (String, String) {
-    let Ok(url) = url.parse::<Url>() else { return (name.unwrap_or_default(), String::new()) };
-    let host = url.host_str().unwrap_or_default();
-    let host = url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    (name.unwrap_or_else(|| url.origin().ascii_serialization()), host)
+    match url.parse::<Url>() {
+        Ok(url) => (bucketbell_rule::label(name.as_deref(), &url), bucketbell_rule::host(&url)),
+        Err(_) => (name.unwrap_or_default(), String::new()),
+    }
 }
