@@ -5,4 +5,4 @@ pub mod http;
 mod signature;
 pub mod sqlite;
 
-pub use signature::BODY_BYTES;
+pub use signature::Signer;

@@ -1,8 +1,10 @@
-//! Whether R-http is a fair yardstick: a slow one would flatter us. `wrk`, a load generator in C, posts to the same sink.
+//! Whether R-http is a fair yardstick: a slow one would flatter us. `wrk`, a load generator in C,
+//! posts the same bytes to the same sink; it signs nothing, which is what the difference is allowed to be.
 
-use std::process::Stdio;
+use std::{fmt::Write, process::Stdio};
 
 use anyhow::{Context, bail};
+use http_body_util::BodyExt;
 use tokio::process::Command;
 
 use super::references::per_second;
@@ -53,11 +55,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Vec<Outcome>> {
 async fn wrk(settings: &Settings, url: &str, concurrency: usize) -> anyhow::Result<f64> {
     let folder = folder::temporary(&settings.scratch)?;
     let script = folder.path().join("post.lua");
-    let body = "x".repeat(reference::BODY_BYTES);
-    std::fs::write(
-        &script,
-        format!("wrk.method = \"POST\"\nwrk.body = \"{body}\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\n"),
-    )?;
+    std::fs::write(&script, lua(url).await?)?;
     let output = Command::new("wrk")
         .args(["--threads", "2", "--connections", &concurrency.to_string()])
         .args(["--duration", &format!("{WRK_SECONDS}s"), "--script"])
@@ -73,4 +71,15 @@ async fn wrk(settings: &Settings, url: &str, concurrency: usize) -> anyhow::Resu
     }
     let rate = text.lines().find_map(|line| line.trim().strip_prefix("Requests/sec:"));
     rate.and_then(|rate| rate.trim().parse().ok()).with_context(|| format!("wrk says nothing known:\n{text}"))
+}
+
+/// Returns a script that makes wrk send what R-http sends: one request of it, signature and all, again and again.
+async fn lua(url: &str) -> anyhow::Result<String> {
+    let (head, body) = reference::Signer::new(url)?.request(1)?.into_parts();
+    let body = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
+    let mut script = format!("wrk.method = \"POST\"\nwrk.body = [==[{body}]==]\n");
+    for (name, value) in &head.headers {
+        let _ = writeln!(script, "wrk.headers[\"{name}\"] = \"{}\"", value.to_str()?);
+    }
+    Ok(script)
 }

@@ -12,7 +12,7 @@ use std::{
 use bucketbell_ledger::{DueDelivery, Endpoint, EndpointId, QueueDepth, Settlement, Signal};
 use tokio::{
     sync::{mpsc, watch},
-    task::{AbortHandle, Id, JoinError, JoinHandle, JoinSet},
+    task::{Id, JoinError, JoinHandle, JoinSet},
     time::{Instant, MissedTickBehavior},
 };
 
@@ -93,8 +93,15 @@ impl Dispatch {
                 }
             }
         }
-        for task in [reading.map(|task| task.abort_handle()), overdue.map(|task| task.abort_handle())] {
-            task.iter().for_each(AbortHandle::abort);
+        if let Some(overdue) = overdue {
+            overdue.abort();
+        }
+        if let Some(reading) = reading {
+            // It may be giving strays back. What it reads is of no use any more.
+            let abort = reading.abort_handle();
+            if tokio::time::timeout(READ_AGAIN, reading).await.is_err() {
+                abort.abort();
+            }
         }
         self.finish(signals).await;
     }
