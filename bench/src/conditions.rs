@@ -57,7 +57,7 @@ impl Conditions {
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(unknown),
             memory_gib: field("/proc/meminfo", "MemTotal").map_or(0, |text| gib(&text)),
-            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").map_or_else(|_| unknown(), trimmed),
+            kernel: kernel().unwrap_or_else(unknown),
             file_system: file_system(scratch).unwrap_or_else(unknown),
             bucketbell: env!("CARGO_PKG_VERSION"),
             commit: commit(),
@@ -108,6 +108,12 @@ fn unknown() -> String {
 
 fn trimmed(text: impl AsRef<str>) -> String {
     text.as_ref().trim().to_owned()
+}
+
+/// Returns the version of the kernel, without what its builder added to it.
+fn kernel() -> Option<String> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    release.split('-').next().map(trimmed)
 }
 
 /// Returns the first value of a field in a `/proc` file of lines `name : value`.
