@@ -34,6 +34,10 @@ use std::process::ExitCode;
 use arguments::{Arguments, Choice};
 use clap::Parser;
 
+/// As in the program itself, so that both sides of a scenario allocate alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,6 +13,6 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { retry: RetryPolicy::default(), ahead: 256 }
+        Self { retry: RetryPolicy::default(), ahead: 512 }
     }
 }

@@ -19,6 +19,10 @@ use crate::{
 const SETTLE_RETRY: Duration = Duration::from_millis(200);
 const SETTLE_RETRY_MAX: Duration = Duration::from_secs(10);
 
+/// How long outcomes gather before they are settled. A settle costs a transaction and a sync whatever its size; what waits
+/// here is only the record, nothing is sent later for it.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// Least time between two settles while every attempt fails: each is a transaction that writes wait for, and a failed
 /// delivery waits for its retry anyway (FN-1).
 const FAILING_PACE: Duration = Duration::from_millis(200);
@@ -65,6 +69,8 @@ pub(crate) struct Courier {
     look: bool,
     /// The ledger was told that there is no room: what is due is asked for with the next outcome.
     full: bool,
+    /// When the outcomes that lie on the desk have gathered long enough.
+    gathered: Option<Instant>,
     /// When a waiting retry is due.
     next_due: Option<Instant>,
     settle_wait: Duration,
@@ -106,6 +112,7 @@ impl Courier {
             settling: None,
             look: true,
             full: false,
+            gathered: None,
             next_due: None,
             settle_wait: SETTLE_RETRY,
             not_before: None,
@@ -166,10 +173,18 @@ impl Courier {
         for _ in 0..self.desk.muster() {
             self.runners.spawn(route::run(Arc::clone(&self.shared), Arc::clone(&self.desk)));
         }
-        if self.settling.is_none() && self.not_before.is_none() && (self.look || self.desk.has_outcomes()) {
+        if self.settling.is_none() && self.not_before.is_none() && self.has_to_settle() {
             self.settle();
         }
         self.farewell != Farewell::Heard || self.settling.is_some() || self.desk.unsettled() > 0
+    }
+
+    fn has_to_settle(&mut self) -> bool {
+        if self.look || !self.desk.has_outcomes() {
+            return self.look;
+        }
+        let now = Instant::now();
+        self.waits() || *self.gathered.get_or_insert(now + GATHER) <= now
     }
 
     /// Returns whether nothing more may be sent.
@@ -210,6 +225,7 @@ impl Courier {
     /// Tells the ledger what came of what was sent, and how much more there is room for, in one transaction.
     fn settle(&mut self) {
         self.look = false;
+        self.gathered = None;
         self.next_due = None;
         let (outcomes, room) = self.desk.collect(self.shared.config.ahead);
         let free = if self.waits() { 0 } else { room };
@@ -273,7 +289,8 @@ impl Courier {
     fn wake_at(&self) -> Option<Instant> {
         // What is due waits for room: the next outcome makes some.
         let due = self.next_due.filter(|_| !self.full);
-        due.into_iter().chain(self.not_before).min()
+        let settle = self.not_before.or(self.gathered).filter(|_| self.settling.is_none());
+        due.into_iter().chain(settle).min()
     }
 
     fn woken(&mut self) {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig, params};
 use uuid::Uuid;
 
 use crate::{Clock, MasterKey, Sealer, StoreError, StoreId};
@@ -93,8 +93,16 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
             path.display()
         )));
     }
-    connection.set_prepared_statement_cache_capacity(96);
+    keep_plans(&connection, 96)?;
     Ok(connection)
+}
+
+/// Keeps prepared statements, each with the plan it was prepared with: otherwise SQLite plans one anew whenever a bound
+/// value could change the choice, which is at every take.
+fn keep_plans(connection: &Connection, statements: usize) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(statements);
+    Ok(())
 }
 
 /// Opens a connection that can only read.
@@ -102,7 +110,7 @@ pub(super) fn connect_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096; PRAGMA busy_timeout = 5000;")?;
-    connection.set_prepared_statement_cache_capacity(32);
+    keep_plans(&connection, 32)?;
     Ok(connection)
 }
 

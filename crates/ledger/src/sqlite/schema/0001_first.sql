@@ -1,4 +1,5 @@
 -- The first schema. A released migration is never edited: the next change is the next file (Y1).
+-- A CHECK with a list of three or more (`IN`) builds a table of it for every row that is written: these say OR.
 -- Times are microseconds since 1970, UTC (`_us`). Keys are raw UTF-8 bytes, so that they sort as S3 lists them.
 
 -- The ledger itself.
@@ -86,7 +87,7 @@ CREATE TABLE blob (
   epoch    INTEGER NOT NULL,                   -- the instance that staged it
   since_us INTEGER NOT NULL,                   -- when it came into this state
   CONSTRAINT id_is_a_uuid CHECK (length(id) = 16),
-  CONSTRAINT known_state CHECK (state IN ('staged', 'live', 'freed'))
+  CONSTRAINT known_state CHECK (state = 'staged' OR state = 'live' OR state = 'freed')
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX blob_to_remove ON blob (state, since_us) WHERE state <> 'live';
 
@@ -142,7 +143,7 @@ CREATE TABLE delivery (
   state       INTEGER NOT NULL DEFAULT 0,      -- 0 fresh (taken when number <= taken_to), 1 waits until due_us, 2 taken again
   due_us      INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (endpoint_id, number),
-  CONSTRAINT known_state CHECK (state IN (0, 1, 2)),
+  CONSTRAINT known_state CHECK (state BETWEEN 0 AND 2),
   CONSTRAINT fresh_is_not_attempted CHECK (state <> 0 OR attempts = 0)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delivery_waiting ON delivery (endpoint_id, due_us) WHERE state = 1;
@@ -156,7 +157,7 @@ CREATE TABLE dead (
   reason      TEXT    NOT NULL,
   died_us     INTEGER NOT NULL,
   PRIMARY KEY (endpoint_id, number),
-  CONSTRAINT known_reason CHECK (reason IN ('attempts', 'age', 'rule_removed'))
+  CONSTRAINT known_reason CHECK (reason = 'attempts' OR reason = 'age' OR reason = 'rule_removed')
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dead_by_age ON dead (died_us);
 CREATE INDEX dead_by_event ON dead (event);
@@ -173,6 +174,7 @@ CREATE TABLE attempt (
   status      INTEGER,
   excerpt     TEXT,
   PRIMARY KEY (endpoint_id, number, attempt),
-  CONSTRAINT known_outcome CHECK (outcome IN ('answered', 'timed_out', 'unreachable', 'blocked', 'unknown')),
+  CONSTRAINT known_outcome CHECK (outcome = 'answered' OR outcome = 'timed_out' OR outcome = 'unreachable'
+                                  OR outcome = 'blocked' OR outcome = 'unknown'),
   CONSTRAINT status_when_answered CHECK ((outcome = 'answered') = (status IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
