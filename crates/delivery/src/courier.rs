@@ -138,7 +138,6 @@ impl Courier {
             let wake = self.wake_at();
             tokio::select! {
                 () = self.desk.outcome() => {}
-                Some(ended) = self.runners.join_next() => self.ended(ended),
                 note = self.notes.recv(), if self.open => match note {
                     Some(note) => self.noted(note),
                     // The rule is gone: what is in flight is finished and settled.
@@ -167,6 +166,10 @@ impl Courier {
     /// Starts runners for what there are slots for, and a settle when there is something to say. Returns false when all
     /// is done and nothing more will come.
     fn step(&mut self) -> bool {
+        // Runners come and go with every burst: they are picked up here, and wake nobody by ending.
+        while let Some(ended) = self.runners.try_join_next() {
+            self.ended(ended);
+        }
         if self.waits() {
             self.desk.clear();
         }
@@ -195,6 +198,7 @@ impl Courier {
     fn close(&mut self) {
         if self.farewell == Farewell::Serving {
             self.farewell = Farewell::Closing;
+            self.desk.last_call();
             self.look = true;
             self.not_before = None;
         }

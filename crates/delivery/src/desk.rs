@@ -40,11 +40,20 @@ struct State {
     running: usize,
     slots: usize,
     route: Arc<Route>,
+    /// The courier waits for the last runner.
+    last_call: bool,
 }
 
 impl Desk {
     pub fn new(route: Arc<Route>) -> Self {
-        let state = State { queue: VecDeque::new(), outcomes: Vec::new(), running: 0, slots: route.slots(), route };
+        let state = State {
+            queue: VecDeque::new(),
+            outcomes: Vec::new(),
+            running: 0,
+            slots: route.slots(),
+            route,
+            last_call: false,
+        };
         Self { state: Mutex::new(state), bell: Notify::new() }
     }
 
@@ -73,9 +82,14 @@ impl Desk {
         let mut state = self.state();
         let next = if state.running > state.slots { None } else { state.queue.pop_front() };
         if next.is_none() {
-            state.running -= 1;
+            self.leave(&mut state);
         }
         next.map(|(delivery, since)| (delivery, since, Arc::clone(&state.route)))
+    }
+
+    /// From now on the bell rings when the last runner has ended, too.
+    pub fn last_call(&self) {
+        self.state().last_call = true;
     }
 
     /// Lays an outcome down for the courier.
@@ -91,7 +105,14 @@ impl Desk {
 
     /// Takes back the slot of a runner that ended badly.
     pub fn free_slot(&self) {
-        self.state().running -= 1;
+        self.leave(&mut self.state());
+    }
+
+    fn leave(&self, state: &mut State) {
+        state.running -= 1;
+        if state.last_call && state.running == 0 {
+            self.bell.notify_one();
+        }
     }
 
     /// Returns the deliveries that wait to the ledger, as untouched.
