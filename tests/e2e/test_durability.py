@@ -1,6 +1,7 @@
 """SIGKILL does not show what a power cut would: under strace, no `200` leaves before its bytes are synced (B2, OB-2)."""
 
 import random
+import re
 import shutil
 import subprocess
 
@@ -92,14 +93,17 @@ def without(lines, removed):
 
 
 def sooner(lines, trace, puts, port):
-    """Returns the trace with each answer moved to where its put's row is written to the WAL, before any sync of it."""
+    """Returns the trace with each answer moved to where its put's row is written to the WAL, before any sync of it.
+
+    A moved answer is that of a thread of its own: its real thread may be in another call there.
+    """
     answers = [c for c in trace if f":{port}->" in c.target and b"HTTP/1.1 200" in c.data[:64]]
     rows = [next(c for c in trace if c.target.endswith("-wal") and put.key.encode() in c.data) for put in puts]
     moved, after = set(), {}
     for answer, row in zip(answers, rows):
         own = sorted({answer.began, answer.ended})
         moved.update(own)
-        after[row.began] = [lines[place] for place in own]
+        after[row.began] = [re.sub(r"^\d+", str(10_000_000 + answer.began), lines[place]) for place in own]
     return [text for place, line in enumerate(lines) if place not in moved for text in (line, *after.get(place, []))]
 
 
